@@ -1,12 +1,12 @@
 #' Real cells to try things on: blood cells with and without interferon
 #'
-#' 1,556 peripheral blood mononuclear cells of two lupus patients (Kang et al. 2018), sequenced on 10x Genomics' droplet
-#' platform after six hours in culture, without (`ctrl`) and with (`stim`) interferon-beta. Small enough to try things out
-#' on a laptop.
+#' 1,556 peripheral blood mononuclear cells of two lupus patients (Kang et al. 2018), sequenced on 10x Genomics'
+#' droplet platform after six hours in culture, without (`ctrl`) and with (`stim`) interferon-beta. Small enough to try
+#' things out on a laptop.
 #'
-#' Interferon changes hundreds of genes in every cell type, so the two conditions separate in any analysis that does not
-#' account for them. They were separate samples too: here a "batch" is biology as well as technique. Cell types are the
-#' published annotation, which comes from clustering these same counts.
+#' Interferon changes hundreds of genes in every cell type, so the two conditions separate in any analysis that does
+#' not account for them. They were separate samples too: here a "batch" is biology as well as technique. Cell types are
+#' the published annotation, which comes from clustering these same counts.
 #'
 #' @section Provenance:
 #' Measured by Kang et al. and deposited as GEO series
@@ -19,7 +19,8 @@
 #' `system.file("scripts", "make-example_pbmc.R", package = "rscvi")`.
 #'
 #' @return A [SingleCellExperiment::SingleCellExperiment] of 1,267 genes and 1,556 cells. Its assay `counts` is a
-#'   `dgCMatrix` of raw UMI counts, with gene symbols as row names and barcodes as column names. `colData` has four factors:
+#'   `dgCMatrix` of raw UMI counts, with gene symbols as row names and barcodes as column names. `colData` has four
+#'   factors:
 #'   \describe{
 #'     \item{`batch`}{condition: `ctrl` (750 cells) or `stim` (806 cells)}
 #'     \item{`cell_type`}{`B cells`, `CD14+ Monocytes`, `CD4 T cells`, `CD8 T cells` or `FCGR3A+ Monocytes`}

@@ -3,17 +3,17 @@
 #   Rscript inst/scripts/make-example_pbmc.R SOURCE OUTPUT
 #   Rscript inst/scripts/make-example_pbmc.R muscat/data/example_sce.rda inst/extdata/example_pbmc.rds
 #
-# SOURCE is data/example_sce.rda of the R package muscat (github.com/HelenaLC/muscat, commit 017b290b4142), or a folder
-# with the same counts as text:
+# SOURCE is data/example_sce.rda of the R package muscat (github.com/HelenaLC/muscat, commit 017b290b4142), or a
+# folder with the same counts as text:
 #   counts.mtx.gz  MatrixMarket, integers, genes x cells
 #   genes.tsv      column `gene`
-#   cells.tsv      columns `barcode`, `label` (cell type), `batch` (ctrl/stim), `sample` (ctrl101, ...), `donor` (101, ...)
-# The shipped file was made from the folder.
+#   cells.tsv      columns `barcode`, `label` (cell type), `batch` (ctrl, stim), `sample` and `donor`
+# The shipped file was made from such a folder.
 #
-# muscat's page says how that subset was cut from GEO GSE96583 (Kang et al. 2018): no unassigned cells and no multiplets;
-# five of the eight cell types; genes with a count above 1 in more than 50 cells; cells with more than 200 detected genes;
-# at most 100 cells for each cell type and sample. At the commit above it holds two donors (101, 107), each without (ctrl)
-# and with (stim) interferon-beta: four samples, 1,556 cells, 1,267 genes. Nothing is cut here.
+# muscat's page says how that subset was cut from GEO GSE96583 (Kang et al. 2018): no unassigned cells and no
+# multiplets; five of the eight cell types; genes with a count above 1 in more than 50 cells; cells with more than 200
+# detected genes; at most 100 cells for each cell type and sample. At the commit above it holds two donors (101, 107),
+# each without (ctrl) and with (stim) interferon-beta: four samples, 1,556 cells, 1,267 genes. Nothing is cut here.
 
 library(Matrix)
 
