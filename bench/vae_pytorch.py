@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 """The scVI variational autoencoder in plain PyTorch: what rscvi is measured against.
 
-The model, the loss and the training loop are those of scvi 0.6.8's VAE and UnsupervisedTrainer, written with nothing but
-nn.Module, autograd and torch.optim, as a careful user of PyTorch would: cells are rows of a scipy CSR matrix, made dense
-one minibatch at a time. Parameter names equal those of 0.6.8's state dict, which rscvi keeps too. Needs torch (1.13 or
-newer), numpy and scipy; Debian's python3-torch and python3-scipy will do.
+The model, the loss and the training loop are those of scvi 0.6.8's VAE and UnsupervisedTrainer, written with nothing
+but nn.Module, autograd and torch.optim, as a careful user of PyTorch would: cells are rows of a scipy CSR matrix, made
+dense one minibatch at a time. Parameter names equal those of 0.6.8's state dict, which rscvi keeps too. Needs torch
+(1.13 or newer), numpy and scipy; Debian's python3-torch and python3-scipy will do.
 
 Two uses:
 
@@ -18,10 +18,10 @@ Two uses:
        python3 vae_pytorch.py --data DIR --results results.csv --seeds 1,2,3 --n-epochs 100
 
    DIR holds counts.mtx (MatrixMarket, genes x cells), batch.csv (column `batch`, 0-based), train.csv and test.csv
-   (column `cell`, 0-based) and, if the runs shall start from given weights, weights/manifest.csv with the columns `name`,
-   `file`, `shape` ("128 1267"; empty for a scalar), each file holding little-endian float32 in row-major order.
-   Without weights/, each run draws PyTorch's default initialisation. A run differs from the next by its seed, which
-   decides the order of cells, dropout and the draws of the latent variables.
+   (column `cell`, 0-based) and, if the runs shall start from given weights, weights/manifest.csv with the columns
+   `name`, `file` and `shape` ("128 1267"), each file holding little-endian float32 in row-major order. Without
+   weights/, each run draws PyTorch's default initialisation. A run differs from the next by its seed, which decides
+   the order of cells, dropout and the draws of the latent variables.
 """
 
 import argparse
@@ -49,7 +49,7 @@ VARIANCE_EPS = 1e-4
 MIN_CELLS_PER_STEP = 3
 
 
-# ---------------------------------------------------------------------------------------------------------------- model
+# -------------------------------------------------------------------------------------------------------------- model
 
 
 class FullyConnected(nn.Module):
@@ -178,7 +178,7 @@ class VAE(nn.Module):
         return math.log(n_draws) - torch.logsumexp(torch.stack(log_weights), dim=0)
 
 
-# ---------------------------------------------------------------------------------------------------------- likelihoods
+# -------------------------------------------------------------------------------------------------------- likelihoods
 
 
 def log_normal(x, mean, variance):
@@ -203,7 +203,7 @@ def log_zinb(x, mu, theta, dropout_logit):
     return torch.where(x < LIKELIHOOD_EPS, at_zero, above_zero)
 
 
-# ----------------------------------------------------------------------------------------------------------------- data
+# --------------------------------------------------------------------------------------------------------------- data
 
 
 def library_prior(counts, batch):
@@ -249,7 +249,7 @@ def read_weights(folder):
     return state
 
 
-# ---------------------------------------------------------------------------------------------- training and evaluation
+# -------------------------------------------------------------------------------------------- training and evaluation
 
 
 def adam(model, lr=1e-3):
@@ -294,7 +294,8 @@ def evaluate(model, cells, test_cells, n_draws, batch_size=128):
 def run(options):
     counts = scipy.io.mmread(os.path.join(options.data, "counts.mtx")).T
     cells = Cells(counts, read_column(os.path.join(options.data, "batch.csv"), "batch"))
-    train_cells, test_cells = (read_column(os.path.join(options.data, name), "cell") for name in ("train.csv", "test.csv"))
+    train_cells = read_column(os.path.join(options.data, "train.csv"), "cell")
+    test_cells = read_column(os.path.join(options.data, "test.csv"), "cell")
     n_batch = len(np.unique(cells.batch))
     weights = os.path.join(options.data, "weights")
     start = read_weights(weights) if os.path.isdir(weights) else None
@@ -322,7 +323,7 @@ def run(options):
                   % (seed, before["marginal_ll"], after["marginal_ll"], seconds), flush=True)
 
 
-# ----------------------------------------------------------------------------------------------------------- self-check
+# --------------------------------------------------------------------------------------------------------- self-check
 
 
 def read_tensors(path):
@@ -393,7 +394,8 @@ def check_training(check, model, cells, config, noise, expected, trained):
     first = cells.minibatch(np.arange(config["n_forward"]))
     model.train()
     optimizer = adam(model)
-    losses = [step(model, optimizer, first, 0.25, (noise["train.z.%d" % i], noise["train.l.%d" % i])) for i in range(3)]
+    draws = [(noise["train.z.%d" % i], noise["train.l.%d" % i]) for i in range(3)]
+    losses = [step(model, optimizer, first, 0.25, draw) for draw in draws]
     check("train.losses_kl0.25", losses, expected["train.losses_kl0.25"], 1e-4)
     state = model.state_dict()
     for name, value in trained.items():
@@ -428,12 +430,12 @@ def self_check(folders):
     return 1 if check.failed else 0
 
 
-# --------------------------------------------------------------------------------------------------------- command line
+# ------------------------------------------------------------------------------------------------------- command line
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description="scVI's VAE in plain PyTorch; see the top of this file.")
-    parser.add_argument("--self-check", nargs="+", metavar="FOLDER", help="compare with numbers of scvi 0.6.8 and stop")
+    parser.add_argument("--self-check", nargs="+", metavar="FOLDER", help="compare with scvi 0.6.8's numbers")
     parser.add_argument("--data", help="folder that R wrote")
     parser.add_argument("--results", default="results.csv")
     parser.add_argument("--seeds", default="1", help="one run for each, e.g. 1,2,3")

@@ -8,8 +8,8 @@
 
 default_folders <- c("_common", "p1_vae_zinb_gene", "p2_vae_nb_genebatch_2layers", "p3_vae_poisson_ln_nobatch")
 
-# JSON has no Inf and no NaN: they are the strings "Inf", "-Inf" and "NaN" in the source. Values are read one by one, as
-# a simplified array with a string in it would turn into strings as a whole, rounded to 15 digits.
+# JSON has no Inf and no NaN: they are the strings "Inf", "-Inf" and "NaN" in the source. Values are read one by one,
+# as a simplified array with a string in it would turn into strings as a whole, rounded to 15 digits.
 numbers <- function(data) vapply(data, as.numeric, numeric(1))
 
 # The source prints a float32 with 9 digits, which names it exactly: rounding gives its very bits back, and half of the

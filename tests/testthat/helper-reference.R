@@ -18,8 +18,8 @@ reference <- function(name) {
 #
 #     |object - expected| <= tolerance * max(|expected|, floor * typical),
 #
-# typical being the median of the non-zero |expected|. So a value counts by its own size unless that is under 1 % of the
-# typical one. Such a value is what is left when larger ones cancel (a posterior mean that happens to lie near 0, as a
+# typical being the median of the non-zero |expected|. So a value counts by its own size unless that is under 1 % of
+# the typical one. Such a value is what is left when larger ones cancel (a posterior mean that happens to lie near 0, as a
 # sum of 32 products does), and its last digits are rounding of the larger ones: evaluated in float64, this very model
 # differs from the float32 numbers of scvi 0.6.8 by up to 9.7e-5 where floor = 0, and by no more than 2.7e-5 with
 # floor = 0.01. The median, and not the largest value or the root mean square, because one outlier would move those and
