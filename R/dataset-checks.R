@@ -107,6 +107,7 @@ check_counts <- function(counts, source) {
     gene <- counts@Dimnames[[1L]][report$gene]
     cell <- counts@Dimnames[[2L]][report$cell]
     value <- format(report$value, digits = 4L)
+    n <- format(report$n_problems, big.mark = ",", scientific = FALSE)
     kind <- switch(report$problem, negative = "negative", fractional = "fractional",
         "missing or infinite")
     advice <- switch(report$problem,
@@ -114,7 +115,7 @@ check_counts <- function(counts, source) {
         fractional = "Raw counts are needed; these values look normalised or log-transformed.",
         "Counts must be finite; leave these genes or cells out, or set the entries to 0.")
     abort_rscvi(c(
-        "The counts of {.arg x} hold {kind} values ({report$n_problems}), first {value} (gene {.val {gene}}, cell
+        "The counts of {.arg x} hold {kind} values ({n}), first {value} (gene {.val {gene}}, cell
          {.val {cell}}).",
         i = advice,
         if (length(source$others) && report$problem != "not_finite") {
