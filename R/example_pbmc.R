@@ -13,9 +13,9 @@
 #' [GSE96583](https://www.ncbi.nlm.nih.gov/geo/query/acc.cgi?acc=GSE96583). The subset is the example data of the
 #' Bioconductor package muscat (<https://github.com/HelenaLC/muscat>, commit 017b290b4142, `data/example_sce.rda`; the
 #' package's licence is GPL-3), with every one of its cells and genes. As muscat's help page says, it leaves out
-#' unassigned cells and multiplets, keeps five of eight cell types, genes with a count above 1 in more than 50 cells and
-#' cells with more than 200 detected genes, and at most 100 cells of a type from each sample. Genes were cut, so the sum
-#' of a cell's counts is not its whole library. The script that made the file is
+#' unassigned cells and multiplets, keeps five of eight cell types, genes with a count above 1 in more than 50 cells
+#' and cells with more than 200 detected genes, and at most 100 cells of a type from each sample. Genes were cut, so
+#' the sum of a cell's counts is not its whole library. The script that made the file is
 #' `system.file("scripts", "make-example_pbmc.R", package = "rscvi")`.
 #'
 #' @return A [SingleCellExperiment::SingleCellExperiment] of 1,267 genes and 1,556 cells. Its assay `counts` is a

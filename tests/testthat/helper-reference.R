@@ -19,13 +19,13 @@ reference <- function(name) {
 #     |object - expected| <= tolerance * max(|expected|, floor * typical),
 #
 # typical being the median of the non-zero |expected|. So a value counts by its own size unless that is under 1 % of
-# the typical one. Such a value is what is left when larger ones cancel (a posterior mean that happens to lie near 0, as a
-# sum of 32 products does), and its last digits are rounding of the larger ones: evaluated in float64, this very model
-# differs from the float32 numbers of scvi 0.6.8 by up to 9.7e-5 where floor = 0, and by no more than 2.7e-5 with
-# floor = 0.01. The median, and not the largest value or the root mean square, because one outlier would move those and
-# loosen the test of all other values; with it more than half of the values are always compared by their own size.
-# A single number is, too. 0 must be exactly 0 where everything is 0. NA, NaN, Inf and -Inf must be the same in both.
-# Names are not compared.
+# the typical one. Such a value is what is left when larger ones cancel (a posterior mean that happens to lie near 0,
+# as a sum of 32 products does), and its last digits are rounding of the larger ones: evaluated in float64, this very
+# model differs from the float32 numbers of scvi 0.6.8 by up to 9.7e-5 where floor = 0, and by no more than 2.7e-5
+# with floor = 0.01. The median, and not the largest value or the root mean square, because one outlier would move
+# those and loosen the test of all other values; with it at least half of the values that are not 0 are compared by
+# their own size, and a single number is, too. 0 must be exactly 0 where everything is 0. NA, NaN, Inf and -Inf must
+# be the same in both. Names are not compared.
 expect_close <- function(object, expected, tolerance = 1e-4, floor = 0.01) {
     actual <- testthat::quasi_label(rlang::enquo(object), arg = "object")
     wanted <- testthat::quasi_label(rlang::enquo(expected), arg = "expected")
