@@ -4,6 +4,7 @@
 setClassUnion("numericOrNULL", c("numeric", "NULL"))
 setClassUnion("matrixOrNULL", c("matrix", "NULL"))
 setClassUnion("logicalOrNULL", c("logical", "NULL"))
+setClassUnion("characterOrNULL", c("character", "NULL"))
 
 #' The data set of a model: counts, batches, labels and the library-size prior
 #'
@@ -20,6 +21,8 @@ setClassUnion("logicalOrNULL", c("logical", "NULL"))
 #' @slot version version of the package that made the object.
 #' @slot cache environment that holds the core's handle.
 #' @aliases GeneExpressionDataset-class
+#' @importClassesFrom Matrix dgCMatrix
+#' @importClassesFrom S4Vectors DFrame
 #' @exportClass GeneExpressionDataset
 setClass("GeneExpressionDataset",
     slots = c(
@@ -28,5 +31,80 @@ setClass("GeneExpressionDataset",
         local_means = "numeric", local_vars = "numeric",
         proteins = "matrixOrNULL", cell_data = "DFrame",
         version = "character", cache = "environment"
+    )
+)
+
+#' Models
+#'
+#' A model holds how it was built (`options`) and its weights. It has **reference semantics**: training it, or loading a
+#' state into it, changes it wherever it is used, so that a [Posterior()] made before training sees the trained weights,
+#' as in scvi 0.6.8. [clone()] makes an independent copy.
+#'
+#' @slot options list of the arguments that the model was built with.
+#' @slot genes,batch_levels,label_levels names of the genes, batches and labels of the data set that the model was made
+#'   for, or `NULL`s if it was made from numbers.
+#' @slot state environment with `weights`, the state as plain R arrays, and the core's handle.
+#' @slot version version of the package that made the object.
+#' @aliases SCVIModel-class VAE-class
+#' @name SCVIModel-class
+#' @exportClass SCVIModel
+setClass("SCVIModel",
+    slots = c(
+        options = "list", genes = "characterOrNULL", batch_levels = "characterOrNULL",
+        label_levels = "characterOrNULL", state = "environment", version = "character"
+    ),
+    contains = "VIRTUAL"
+)
+
+#' @rdname SCVIModel-class
+#' @exportClass VAE
+setClass("VAE", contains = "SCVIModel")
+
+#' A trainer and its sets of cells
+#'
+#' Made by [UnsupervisedTrainer()]. Like its model, a trainer has **reference semantics**: [train()] changes it in place
+#' (and returns it).
+#'
+#' @slot model the model that is trained.
+#' @slot gene_dataset the data set.
+#' @slot options list of the arguments that the trainer was made with.
+#' @slot sets named list of cells (1-based indices): `train_set`, `test_set`, `validation_set`.
+#' @slot state environment with `history` (data.frame), `n_iter` (minibatches so far) and `corrupted`.
+#' @slot version version of the package that made the object.
+#' @aliases Trainer-class UnsupervisedTrainer-class
+#' @name Trainer-class
+#' @exportClass Trainer
+setClass("Trainer",
+    slots = c(
+        model = "SCVIModel", gene_dataset = "GeneExpressionDataset", options = "list", sets = "list",
+        state = "environment", version = "character"
+    ),
+    contains = "VIRTUAL"
+)
+
+#' @rdname Trainer-class
+#' @exportClass UnsupervisedTrainer
+setClass("UnsupervisedTrainer", contains = "Trainer")
+
+#' A model, a data set and some of its cells
+#'
+#' Made by [Posterior()] or taken from a trainer ([train_set()]). A posterior is a value: [update()] and its companions
+#' return a new one. Its model is shared (see [SCVIModel-class]).
+#'
+#' @slot model the model.
+#' @slot gene_dataset the data set.
+#' @slot indices the cells, 1-based, in the order of all results.
+#' @slot shuffle whether [for_each_minibatch()] visits the cells in a new random order each time.
+#' @slot use_cuda `NULL`, `TRUE` or `FALSE`, see [Posterior()].
+#' @slot data_loader_kwargs list with `batch_size`.
+#' @slot use_corrupted whether the corrupted counts are read, see [corrupted()].
+#' @slot version version of the package that made the object.
+#' @aliases Posterior-class
+#' @name Posterior-class
+#' @exportClass Posterior
+setClass("Posterior",
+    slots = c(
+        model = "SCVIModel", gene_dataset = "GeneExpressionDataset", indices = "integer", shuffle = "logical",
+        use_cuda = "logicalOrNULL", data_loader_kwargs = "list", use_corrupted = "logical", version = "character"
     )
 )

@@ -1,0 +1,50 @@
+# The way into the core. Nothing else in R/ calls the glue without going through here.
+
+# Runs a call of the glue; an exception of the core becomes an rscvi error of the matching class.
+core <- function(expr) {
+    tryCatch(expr, "C++Error" = function(e) {
+        text <- conditionMessage(e)
+        kind <- c("rscvi::InvalidArgument" = "invalid_argument", "rscvi::DeviceError" = "device_error")
+        kind <- kind[intersect(names(kind), class(e))]
+        abort_rscvi("{text}", class = if (length(kind)) unname(kind) else "internal_error")
+    })
+}
+
+# The core's object behind an environment that holds what it is made from; `make` makes it anew when the pointer is
+# dead, as it is after readRDS() and in a SnowParam worker.
+alive_handle <- function(cache, make) {
+    settle_after_fork()
+    if (!handle_is_alive_cpp(cache$handle)) cache$handle <- make()
+    cache$handle
+}
+
+dataset_handle <- function(dataset) {
+    alive_handle(dataset@cache, function() {
+        core(dataset_handle_cpp(
+            dataset@counts, dataset@corrupted, as.integer(dataset@batch), as.integer(dataset@labels),
+            dataset@local_means, dataset@local_vars, nlevels(dataset@batch), nlevels(dataset@labels)
+        ))
+    })
+}
+
+model_handle <- function(model) {
+    alive_handle(model@state, function() {
+        handle <- core(model_new_cpp(model@options, 0))
+        core(model_load_state_cpp(handle, model@state$weights))
+        handle
+    })
+}
+
+# After the core changed a model: its weights as R data, which is what saveRDS() writes.
+sync_weights <- function(model) {
+    model@state$weights <- core(model_state_cpp(model_handle(model)))
+    invisible(model)
+}
+
+# The threads of OpenMP do not survive a fork, and a child that waits for them hangs: it works on one thread.
+process <- new.env(parent = emptyenv())
+settle_after_fork <- function() {
+    if (identical(process$id, Sys.getpid())) return(invisible())
+    if (!is.null(process$id)) set_num_threads_cpp(1L)
+    process$id <- Sys.getpid()
+}

@@ -1,0 +1,181 @@
+# Models: what they are, how they are made, their state. Fitting and asking them is in model-functions.R.
+
+#' The variational autoencoder of scVI
+#'
+#' Counts \eqn{x_{ig}} of cell i and gene g are modelled as draws from a zero-inflated negative binomial (or negative
+#' binomial, or Poisson) with mean \eqn{e^{l_i} \rho_{ig}}, where \eqn{l_i} is the log library size, and the shares
+#' \eqn{\rho_i} (which sum to 1 over genes) are a neural network's function of a low-dimensional \eqn{z_i} and of the
+#' batch (Lopez et al. 2018, *Nature Methods* 15:1053; scvi 0.6.8, `models/vae.py`). Two more networks encode a cell's
+#' counts into the approximate posteriors \eqn{q(z_i|x_i)} and \eqn{q(l_i|x_i)}.
+#'
+#' @param n_input number of genes; or a [GeneExpressionDataset()], from which `n_input`, `n_batch` and `n_labels` are
+#'   then taken.
+#' @param n_batch number of batches; with 0 or 1 the batch is not used.
+#' @param n_labels number of labels, for `dispersion = "gene-label"`.
+#' @param n_hidden number of units of each hidden layer.
+#' @param n_latent dimension of the latent space.
+#' @param n_layers number of hidden layers of the encoder of z and of the decoder.
+#' @param dropout_rate dropout in the encoders while training, in `[0, 1)`.
+#' @param dispersion one inverse dispersion per `"gene"`, `"gene-batch"`, `"gene-label"`, or `"gene-cell"` (an output of
+#'   the decoder).
+#' @param log_variational encode \eqn{\ln(1 + x)} rather than x.
+#' @param reconstruction_loss `"zinb"`, `"nb"` or `"poisson"`.
+#' @param latent_distribution `"normal"`, or `"ln"` (logistic normal: z is the softmax of a Gaussian).
+#' @param seed integer that decides the initial weights; `NULL` draws one from R's generator.
+#'
+#' @return An object of class `VAE` (see [SCVIModel-class]) with random initial weights, on the CPU.
+#' @section Errors: `rscvi_invalid_argument`, naming the argument, for values that are out of range or unknown.
+#' @examples
+#' dataset <- GeneExpressionDataset(example_pbmc(), batch = "batch")
+#' vae <- VAE(dataset, n_latent = 10, seed = 1)
+#' vae
+#' VAE(n_input = 500, n_batch = 2, reconstruction_loss = "nb")
+#' @export
+VAE <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 10, n_layers = 1, dropout_rate = 0.1,
+                dispersion = "gene", log_variational = TRUE, reconstruction_loss = "zinb",
+                latent_distribution = "normal", seed = NULL) {
+    names <- list(genes = NULL, batch_levels = NULL, label_levels = NULL)
+    if (methods::is(n_input, "GeneExpressionDataset")) {
+        dataset <- n_input
+        n_input <- nb_genes(dataset)
+        # An explicit number wins: n_batch = 0 asks for a model that ignores the batches.
+        if (missing(n_batch)) n_batch <- n_batches(dataset)
+        if (missing(n_labels)) n_labels <- n_labels(dataset)
+        names <- list(genes = gene_names(dataset), batch_levels = levels(batch_indices(dataset)),
+            label_levels = cell_types(dataset))
+    }
+    options <- list(
+        n_input = check_count(n_input, "n_input", lower = 1L),
+        n_batch = check_count(n_batch, "n_batch", lower = 0L),
+        n_labels = check_count(n_labels, "n_labels", lower = 0L),
+        n_hidden = check_count(n_hidden, "n_hidden", lower = 1L),
+        n_latent = check_count(n_latent, "n_latent", lower = 1L),
+        n_layers = check_count(n_layers, "n_layers", lower = 1L),
+        dropout_rate = check_number(dropout_rate, "dropout_rate", lower = 0, upper = 1, upper_open = TRUE),
+        dispersion = check_choice(dispersion, "dispersion", c("gene", "gene-batch", "gene-label", "gene-cell")),
+        log_variational = check_flag(log_variational, "log_variational"),
+        reconstruction_loss = check_choice(reconstruction_loss, "reconstruction_loss", c("zinb", "nb", "poisson")),
+        latent_distribution = check_choice(latent_distribution, "latent_distribution", c("normal", "ln"))
+    )
+    new_model("VAE", options, names, resolve_seed(seed))
+}
+
+new_model <- function(class, options, names, seed) {
+    model <- methods::new(class,
+        options = options, genes = names$genes, batch_levels = names$batch_levels, label_levels = names$label_levels,
+        state = new.env(parent = emptyenv()), version = as.character(utils::packageVersion("rscvi"))
+    )
+    model@state$handle <- core(model_new_cpp(options, seed))
+    sync_weights(model)
+    model
+}
+
+setMethod("show", "SCVIModel", function(object) {
+    o <- object@options
+    n_weights <- sum(lengths(object@state$weights))
+    cat(sprintf("%s for %d genes, %s\n", class(object), o$n_input,
+        if (o$n_batch > 1L) paste(o$n_batch, "batches") else "batches not used"))
+    cat(sprintf("  latent space: %d dimensions, %s\n", o$n_latent,
+        if (o$latent_distribution == "ln") "logistic normal" else "normal"))
+    cat(sprintf("  counts: %s, one dispersion per %s\n", o$reconstruction_loss, o$dispersion))
+    cat(sprintf("  networks: %d hidden layer%s of %d units, dropout %s; %s weights\n", o$n_layers,
+        if (o$n_layers > 1L) "s" else "", o$n_hidden, format(o$dropout_rate), format(n_weights, big.mark = ",")))
+    invisible(object)
+})
+
+#' The weights of a model
+#'
+#' `state_dict()` gives all parameters and running statistics, under the names of scvi 0.6.8
+#' (`"z_encoder.encoder.fc_layers.Layer 0.0.weight"`, ...); `load_state_dict()` overwrites them.
+#' @param model a model, see [VAE()].
+#' @param state named list of arrays, as `state_dict()` gives it; the order does not matter.
+#' @return `state_dict()`: a named list of R arrays in torch's index order, so that a weight is an output x input matrix
+#'   and a bias a vector. `load_state_dict()`: the model, invisibly; **it is changed in place**.
+#' @section Errors: `rscvi_invalid_argument`, naming the tensor, if one is missing, unknown, of another shape or not
+#'   numeric; the model is then as it was.
+#' @examples
+#' vae <- VAE(n_input = 20, n_hidden = 8, n_latent = 2, seed = 1)
+#' state <- state_dict(vae)
+#' dim(state[["z_encoder.mean_encoder.weight"]])
+#' other <- VAE(n_input = 20, n_hidden = 8, n_latent = 2, seed = 2)
+#' load_state_dict(other, state)
+#' identical(state_dict(other), state)
+#' @export
+state_dict <- function(model) {
+    check_class(model, "model", "SCVIModel")
+    model@state$weights
+}
+
+#' @rdname state_dict
+#' @export
+load_state_dict <- function(model, state) {
+    check_class(model, "model", "SCVIModel")
+    if (!is.list(state) || is.null(names(state)) || any(!nzchar(names(state)))) {
+        abort_rscvi("{.arg state} must be a named list of arrays, not {describe_value(state)}.")
+    }
+    for (name in names(state)) {
+        if (!is.numeric(state[[name]]) || length(state[[name]]) == 0L) {
+            abort_rscvi("In {.arg state}, tensor {.val {name}} must be numeric, not {describe_value(state[[name]])}.")
+        }
+        if (!all(is.finite(state[[name]]))) {
+            abort_rscvi("In {.arg state}, tensor {.val {name}} has values that are missing or infinite.")
+        }
+    }
+    core(model_load_state_cpp(model_handle(model), state))
+    sync_weights(model)
+    invisible(model)
+}
+
+#' An independent copy of a model
+#'
+#' Models have reference semantics (see [SCVIModel-class]); what is done to the copy leaves the original alone.
+#' @param model a model, see [VAE()].
+#' @return A model of the same class, with the same weights.
+#' @examples
+#' vae <- VAE(n_input = 20, n_hidden = 8, n_latent = 2)
+#' before <- clone(vae)
+#' @export
+clone <- function(model) {
+    check_class(model, "model", "SCVIModel")
+    copy <- model
+    copy@state <- new.env(parent = emptyenv())
+    copy@state$weights <- model@state$weights
+    copy
+}
+
+# A model and a data set that are to work together: same genes, and batches and labels that the model has columns for.
+check_model_fits <- function(model, dataset) {
+    o <- model@options
+    if (o$n_input != nb_genes(dataset)) {
+        abort_rscvi(c(
+            "{.arg model} was built for {o$n_input} gene{?s}, but {.arg gene_dataset} has {nb_genes(dataset)}.",
+            i = "Build the model from this data set, or choose its genes with {.fn update_genes}."
+        ), class = "model_mismatch")
+    }
+    if (!is.null(model@genes) && !identical(model@genes, gene_names(dataset))) {
+        other <- setdiff(model@genes, gene_names(dataset))
+        abort_rscvi(c(
+            "{.arg model} and {.arg gene_dataset} have different genes, or the same in another order.",
+            if (length(other)) c(x = "Not in the data set ({length(other)}): {.val {utils::head(other, 3)}}."),
+            i = "{.fn reorder_genes} with {.code drop_omitted_genes = TRUE} brings a data set into the model's order."
+        ), class = "model_mismatch")
+    }
+    check_levels_fit(o$n_batch, model@batch_levels, batch_indices(dataset), "batches", required = o$n_batch > 0L)
+    check_levels_fit(o$n_labels, model@label_levels, labels(dataset), "labels",
+        required = o$dispersion == "gene-label")
+    invisible(model)
+}
+
+check_levels_fit <- function(n, model_levels, codes, what, required) {
+    if (!required) return(invisible())
+    if (n != nlevels(codes)) {
+        abort_rscvi(c(
+            "{.arg model} was built for {n} {what}, but {.arg gene_dataset} has {nlevels(codes)}.",
+            i = "Build the model from this data set{if (what == 'batches') ', or with n_batch = 0 to ignore the batches'}."
+        ), class = "model_mismatch")
+    }
+    if (!is.null(model_levels) && !identical(model_levels, levels(codes))) {
+        abort_rscvi("{.arg model} was built for the {what} {.val {model_levels}}, but {.arg gene_dataset} has
+            {.val {levels(codes)}}.", class = "model_mismatch")
+    }
+}

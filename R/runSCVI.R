@@ -1,0 +1,160 @@
+# The one call, from a SingleCellExperiment to its latent space.
+
+#' Run scVI on a SingleCellExperiment
+#'
+#' Trains a [VAE()] on the counts and writes its latent space, the mean of \eqn{q(z|x)} of every cell, to a reduced
+#' dimension, where scater, scran, bluster and their like find it. [posterior()] gives the fitted model back as a
+#' [Posterior()], to ask it anything else.
+#'
+#' @param x a `SingleCellExperiment`, or a `SummarizedExperiment`, which becomes one.
+#' @param batch,labels name of a column of `colData(x)`, or a vector or factor with one element a cell.
+#' @param assay.type name of the assay with the raw counts.
+#' @param n_latent dimension of the latent space.
+#' @param n_epochs number of epochs; `NULL` picks `min(400, round(400 * 20000 / n))` for n cells.
+#' @param name name of the reduced dimension.
+#' @param subset_row `NULL` (all genes), or the genes to use: names, indices or a mask. A few thousand highly variable ones
+#'   are a usual choice, see [highly_variable_genes()].
+#' @param seed integer that decides everything random: weights, split and training; `NULL` draws one from R's generator.
+#' @param verbose show progress; `NULL`: in interactive sessions, but not while knitting.
+#' @param ... further arguments of [VAE()], [UnsupervisedTrainer()] and [train()], such as `reconstruction_loss = "nb"`,
+#'   `train_size = 0.8` or `lr = 2e-3`; for the generic, those of the methods.
+#' @return `x`, a `SingleCellExperiment`, with `reducedDim(x, name)`: a matrix of cells x n_latent.
+#' @section Errors: those of [GeneExpressionDataset()], [VAE()], [UnsupervisedTrainer()] and [train()].
+#' @section Defaults: those of scvi 0.6.8.
+#' @examples
+#' sce <- example_pbmc()
+#' sce <- runSCVI(sce, batch = "batch", n_epochs = 2, n_hidden = 16, seed = 1)
+#' head(SingleCellExperiment::reducedDim(sce, "SCVI"), 3)
+#' reconstruction_error(posterior(sce, set = "test_set"))
+#' @name runSCVI
+NULL
+
+#' @rdname runSCVI
+#' @export
+setMethod("runSCVI", "SingleCellExperiment", function(x, batch = NULL, labels = NULL, assay.type = "counts",
+                                                      n_latent = 10, n_epochs = NULL, name = "SCVI", subset_row = NULL,
+                                                      seed = NULL, verbose = NULL, ...) {
+    check_string(name, "name")
+    arguments <- sort_arguments(list(...))
+    seed <- resolve_seed(seed)
+    dataset <- GeneExpressionDataset(x, batch = batch, labels = labels, assay.type = assay.type)
+    rows <- if (is.null(subset_row)) seq_len(nrow(x)) else {
+        check_indices(subset_row, "subset_row", nrow(x), rownames(x), allow_duplicates = FALSE)
+    }
+    if (!is.null(subset_row)) dataset <- update_genes(dataset, rows)
+    vae <- do.call(VAE, c(list(dataset, n_latent = n_latent, seed = seed), arguments$model))
+    trainer <- do.call(UnsupervisedTrainer, c(list(vae, dataset, seed = seed), arguments$trainer))
+    do.call(train, c(list(trainer, n_epochs = n_epochs, seed = seed, verbose = verbose), arguments$train))
+    store_fit(x, name, trainer, assay.type, rows)
+})
+
+#' @rdname runSCVI
+#' @export
+setMethod("runSCVI", "SummarizedExperiment", function(x, ...) {
+    runSCVI(methods::as(x, "SingleCellExperiment"), ...)
+})
+
+#' @rdname runSCVI
+#' @export
+setMethod("runSCVI", "ANY", function(x, ...) {
+    abort_rscvi(c(
+        "{.arg x} must be a {.cls SingleCellExperiment}, not {describe_value(x)}.",
+        i = "For a matrix: {.code SingleCellExperiment(list(counts = x))}, or {.fn GeneExpressionDataset} and {.fn VAE}."
+    ))
+})
+
+# Which of runSCVI's further arguments goes where.
+sort_arguments <- function(given) {
+    if (length(given) && (is.null(names(given)) || any(!nzchar(names(given))))) {
+        abort_rscvi("Further arguments of {.fn runSCVI} must have names.")
+    }
+    taken <- c("model", "gene_dataset", "n_input", "n_latent", "n_epochs", "seed", "verbose", "trainer")
+    homes <- list(model = names(formals(VAE)), trainer = names(formals(UnsupervisedTrainer)), train = c("lr", "eps"))
+    homes <- lapply(homes, setdiff, taken)
+    unknown <- setdiff(names(given), unlist(homes))
+    if (length(unknown)) {
+        abort_rscvi(c("Unknown argument{?s} of {.fn runSCVI}: {.arg {unknown}}.",
+            i = "It takes those of {.fn VAE}, {.fn UnsupervisedTrainer} and {.fn train}."))
+    }
+    lapply(homes, function(home) given[names(given) %in% home])
+}
+
+# What is kept of a fit. The model goes to the object's metadata; what belongs to a cell goes to its internal column
+# data, so that it follows when the object is subset. The counts are not kept twice: posterior() reads them where they are.
+store_fit <- function(x, name, trainer, assay.type, rows) {
+    dataset <- trainer@gene_dataset
+    set <- rep(NA_character_, ncol(x))
+    for (s in names(trainer@sets)) set[trainer@sets[[s]]] <- s
+    z <- latent_matrix(create_posterior(trainer))
+    rownames(z) <- colnames(x)
+    SingleCellExperiment::reducedDim(x, name) <- z
+    columns <- SingleCellExperiment::int_colData(x)
+    columns[[fit_key(name)]] <- S4Vectors::DataFrame(
+        batch = batch_indices(dataset), labels = labels(dataset), local_means = local_means(dataset),
+        local_vars = local_vars(dataset), set = factor(set, levels = names(trainer@sets))
+    )
+    SingleCellExperiment::int_colData(x) <- columns
+    metadata <- SingleCellExperiment::int_metadata(x)
+    metadata[[fit_key(name)]] <- list(model = trainer@model, assay.type = assay.type, genes = gene_names(dataset),
+        rows = rows, row_names = rownames(x)[rows], options = trainer@options, history = history(trainer))
+    SingleCellExperiment::int_metadata(x) <- metadata
+    x
+}
+
+fit_key <- function(name) paste0("rscvi_", name)
+
+#' The fitted posterior of a SingleCellExperiment
+#'
+#' @param object a `SingleCellExperiment` that [runSCVI()] returned. It may have been subset by cells since.
+#' @param name the name that was given to [runSCVI()].
+#' @param set which cells: `"all"`, or those of one set of the split.
+#' @return A [Posterior()] of the fitted model and the cells of `object`, with the batches, labels and library prior of
+#'   training.
+#' @section Errors: `rscvi_no_fit` if there is no fit of that name, `rscvi_model_mismatch` if genes of it are gone.
+#' @examples
+#' sce <- runSCVI(example_pbmc(), batch = "batch", n_epochs = 1, n_hidden = 16, seed = 1)
+#' posterior(sce)
+#' posterior(sce[, sce$cell_type == "B cells"], set = "test_set")
+#' @name posterior
+NULL
+
+#' @rdname posterior
+#' @export
+setMethod("posterior", "SingleCellExperiment", function(object, name = "SCVI",
+                                                        set = c("all", "train_set", "test_set", "validation_set")) {
+    check_string(name, "name")
+    set <- check_choice(set[1L], "set", c("all", "train_set", "test_set", "validation_set"))
+    fit <- SingleCellExperiment::int_metadata(object)[[fit_key(name)]]
+    if (is.null(fit)) {
+        keys <- names(SingleCellExperiment::int_metadata(object))
+        there <- sub("^rscvi_", "", keys[startsWith(keys, "rscvi_")])
+        abort_rscvi(c("{.arg object} holds no fit of the {.arg name} {.val {name}}.",
+            i = if (length(there)) "It has {.val {there}}." else "Make one with {.fn runSCVI}."), class = "no_fit")
+    }
+    columns <- SingleCellExperiment::int_colData(object)[[fit_key(name)]]
+    dataset <- refit_dataset(object, fit, columns)
+    Posterior(fit$model, dataset, indices = if (set == "all") NULL else which(columns$set == set),
+        use_cuda = fit$options$use_cuda, data_loader_kwargs = list(batch_size = fit$options$batch_size))
+})
+
+# The data set of training, for the cells that are there now: same genes in the same order, same levels, same prior.
+refit_dataset <- function(object, fit, columns) {
+    rows <- fit$rows
+    # Rows that moved are found by name, if they have any.
+    if (!identical(rownames(object)[rows], fit$row_names)) rows <- match(fit$row_names, rownames(object))
+    missing <- sum(is.na(rows) | rows > nrow(object))
+    if (missing > 0L || length(rows) != length(fit$genes)) {
+        abort_rscvi(c("{.arg object} lacks {missing} of the {length(fit$genes)} genes that the model was trained on.",
+            i = "Ask for the posterior before subsetting genes."), class = "model_mismatch")
+    }
+    counts <- as_count_matrix(SummarizedExperiment::assay(object, fit$assay.type))
+    if (!identical(rows, seq_len(nrow(counts)))) counts <- counts[rows, , drop = FALSE]
+    names <- if (is.null(colnames(object))) paste0("cell", seq_len(ncol(object))) else make.unique(colnames(object))
+    counts@Dimnames <- list(fit$genes, names)
+    methods::new("GeneExpressionDataset",
+        counts = counts, corrupted = NULL, batch = columns$batch, labels = columns$labels,
+        local_means = columns$local_means, local_vars = columns$local_vars, proteins = NULL,
+        cell_data = as_cell_data(SummarizedExperiment::colData(object), names),
+        version = as.character(utils::packageVersion("rscvi")), cache = new.env(parent = emptyenv())
+    )
+}

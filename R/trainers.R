@@ -1,0 +1,223 @@
+# Trainers: which cells are trained on, and for how long.
+
+#' Train a model on a data set, without labels
+#'
+#' Splits the cells into a training, a test and a validation set, each a [Posterior()]. [train()] does the work.
+#'
+#' # The split
+#' One random order of the n cells: the first `n_test` are the test set, the next `floor(train_size * n)` the training
+#' set, the rest the validation set; `n_test` is what training leaves over, or `ceiling(test_size * n)`.
+#' `train_indices` and `test_indices` replace the split by one of your own.
+#'
+#' # Early stopping
+#' `early_stopping_kwargs` is a list with any of: `early_stopping_metric` and `save_best_state_metric` (`"elbo"` or
+#' `"reconstruction_error"`, computed after every epoch), `on = "test_set"` (the set that they look at),
+#' `patience = 15` (epochs without a gain of at least `threshold = 3` nats after which training stops),
+#' `reduce_lr_on_plateau = FALSE` with `lr_patience = 10` and `lr_factor = 0.5`. With `save_best_state_metric` the
+#' weights that did best are put back at the end.
+#'
+#' @param model a model, see [VAE()].
+#' @param gene_dataset a [GeneExpressionDataset()].
+#' @param train_size,test_size shares of the cells, see "The split".
+#' @param n_iter_kl_warmup,n_epochs_kl_warmup the weight of the KL term of z rises linearly from 0 to 1 over so many
+#'   epochs, or if that is `NULL` over so many minibatches, or if both are `NULL` is 1 throughout.
+#' @param train_indices,test_indices `NULL`, or the cells of the two sets: indices, a logical mask or names. The cells in
+#'   neither are the validation set.
+#' @param use_cuda `NULL` uses a GPU if there is one, `TRUE` asks for one, `FALSE` uses the CPU.
+#' @param metrics_to_monitor what else to record besides `"elbo"`: `"reconstruction_error"`.
+#' @param frequency record the metrics before training, every so many epochs and at the end; `NULL`: never.
+#' @param weight_decay L2 penalty of Adam, added to the gradient.
+#' @param early_stopping_kwargs list, see "Early stopping".
+#' @param data_loader_kwargs list that may hold `batch_size`.
+#' @param batch_size number of cells of a minibatch; a last one of fewer than 3 cells is left out.
+#' @param seed integer that decides the split, and only that.
+#' @param max_nans so many minibatches in a row without a finite loss end training.
+#' @param show_progbar `FALSE` silences the progress bar; `NULL` shows one in interactive sessions.
+#'
+#' @return An [UnsupervisedTrainer-class] object.
+#' @section Errors: `rscvi_model_mismatch` if the model was built for another number of genes, batches or labels;
+#'   `rscvi_invalid_argument`, naming the argument, for the rest.
+#' @examples
+#' dataset <- GeneExpressionDataset(example_pbmc(), batch = "batch")
+#' dataset <- subsample_genes(dataset, new_n_genes = 100, mode = "variance")
+#' vae <- VAE(dataset, n_hidden = 16, n_latent = 5, seed = 1)
+#' trainer <- UnsupervisedTrainer(vae, dataset, train_size = 0.8, frequency = 1)
+#' trainer <- train(trainer, n_epochs = 2, seed = 1)
+#' history(trainer)
+#' test_set(trainer)
+#' @export
+UnsupervisedTrainer <- function(model, gene_dataset, train_size = 0.9, test_size = NULL, n_iter_kl_warmup = NULL,
+                                n_epochs_kl_warmup = 400, train_indices = NULL, test_indices = NULL, use_cuda = NULL,
+                                metrics_to_monitor = NULL, frequency = NULL, weight_decay = 1e-6,
+                                early_stopping_kwargs = NULL, data_loader_kwargs = NULL, batch_size = 128, seed = 0,
+                                max_nans = 10, show_progbar = NULL) {
+    check_class(model, "model", "SCVIModel")
+    check_class(gene_dataset, "gene_dataset", "GeneExpressionDataset")
+    check_model_fits(model, gene_dataset)
+    if (!is.null(data_loader_kwargs)) {
+        batch_size <- check_data_loader_kwargs(data_loader_kwargs, default = batch_size)$batch_size
+    }
+    options <- list(
+        n_iter_kl_warmup = check_optional(n_iter_kl_warmup, "n_iter_kl_warmup", check_count, lower = 0L),
+        n_epochs_kl_warmup = check_optional(n_epochs_kl_warmup, "n_epochs_kl_warmup", check_count, lower = 0L),
+        use_cuda = check_use_cuda(use_cuda),
+        metrics_to_monitor = check_metrics(metrics_to_monitor),
+        frequency = check_optional(frequency, "frequency", check_count, lower = 1L),
+        weight_decay = check_number(weight_decay, "weight_decay", lower = 0),
+        early_stopping = check_early_stopping(early_stopping_kwargs),
+        batch_size = check_count(batch_size, "batch_size", lower = 3L),
+        max_nans = check_count(max_nans, "max_nans", lower = 1L),
+        show_progbar = check_optional(show_progbar, "show_progbar", check_flag)
+    )
+    sets <- split_cells(gene_dataset, train_size, test_size, train_indices, test_indices, seed)
+    new_trainer("UnsupervisedTrainer", model, gene_dataset, options, sets)
+}
+
+new_trainer <- function(class, model, gene_dataset, options, sets) {
+    state <- new.env(parent = emptyenv())
+    state$history <- NULL
+    state$n_iter <- 0
+    state$corrupted <- FALSE
+    methods::new(class,
+        model = model, gene_dataset = gene_dataset, options = options, sets = sets, state = state,
+        version = as.character(utils::packageVersion("rscvi"))
+    )
+}
+
+split_cells <- function(gene_dataset, train_size, test_size, train_indices, test_indices, seed) {
+    n <- nb_cells(gene_dataset)
+    if (is.null(train_indices) && is.null(test_indices)) {
+        train_size <- check_number(train_size, "train_size", lower = 0, upper = 1, lower_open = TRUE)
+        test_size <- check_optional(test_size, "test_size", check_number, lower = 0, upper = 1, upper_open = TRUE)
+        return(core(split_cells_cpp(n, train_size, test_size, resolve_seed(seed))))
+    }
+    as_cells <- function(x, arg) check_indices(x, arg, n, cell_names(gene_dataset), allow_duplicates = FALSE)
+    test <- if (is.null(test_indices)) NULL else as_cells(test_indices, "test_indices")
+    train <- if (is.null(train_indices)) setdiff(seq_len(n), test) else as_cells(train_indices, "train_indices")
+    if (is.null(test_indices)) test <- setdiff(seq_len(n), train)
+    both <- intersect(train, test)
+    if (length(both)) {
+        abort_rscvi("{.arg train_indices} and {.arg test_indices} share {length(both)} cell{?s}, first {both[1L]}.")
+    }
+    list(train_set = train, test_set = test, validation_set = setdiff(seq_len(n), c(train, test)))
+}
+
+monitorable_metrics <- c("elbo", "reconstruction_error")
+
+check_metrics <- function(x) {
+    for (metric in x) check_choice(metric, "metrics_to_monitor", monitorable_metrics)
+    unique(c("elbo", x))
+}
+
+# Complete settings of early stopping; the names and defaults of scvi 0.6.8.
+check_early_stopping <- function(x) {
+    settings <- list(
+        early_stopping_metric = NULL, save_best_state_metric = NULL, on = "test_set", patience = 15L, threshold = 3,
+        reduce_lr_on_plateau = FALSE, lr_patience = 10L, lr_factor = 0.5
+    )
+    if (is.null(x)) return(settings)
+    if (!is.list(x) || (length(x) && is.null(names(x)))) {
+        abort_rscvi("{.arg early_stopping_kwargs} must be a named list, not {describe_value(x)}.")
+    }
+    known <- c("early_stopping_metric", "save_best_state_metric", "on", "patience", "threshold",
+        "reduce_lr_on_plateau", "lr_patience", "lr_factor")
+    unknown <- setdiff(names(x), known)
+    if (length(unknown)) {
+        abort_rscvi(c("{.arg early_stopping_kwargs} has unknown element{?s} {.field {unknown}}.",
+            i = "It may hold {.field {known}}."))
+    }
+    settings[names(x)] <- x
+    name <- function(what) paste0("early_stopping_kwargs$", what)
+    metric <- function(what) {
+        check_optional(settings[[what]], name(what), check_choice, choices = monitorable_metrics)
+    }
+    list(
+        early_stopping_metric = metric("early_stopping_metric"),
+        save_best_state_metric = metric("save_best_state_metric"),
+        on = check_choice(settings$on, name("on"), c("train_set", "test_set", "validation_set")),
+        patience = check_count(settings$patience, name("patience"), lower = 0L),
+        threshold = check_number(settings$threshold, name("threshold")),
+        reduce_lr_on_plateau = check_flag(settings$reduce_lr_on_plateau, name("reduce_lr_on_plateau")),
+        lr_patience = check_count(settings$lr_patience, name("lr_patience"), lower = 1L),
+        lr_factor = check_number(settings$lr_factor, name("lr_factor"), lower = 0, upper = 1, lower_open = TRUE)
+    )
+}
+
+setMethod("show", "Trainer", function(object) {
+    sizes <- lengths(object@sets)
+    cat(sprintf("%s of a %s on %d cells\n", class(object), class(object@model), nb_cells(object@gene_dataset)))
+    cat(sprintf("  cells: %s\n", paste(sprintf("%s %d", names(sizes), sizes), collapse = ", ")))
+    done <- object@state$history
+    if (is.null(done)) {
+        cat("  not trained yet\n")
+    } else {
+        last <- done[nrow(done), ]
+        cat(sprintf("  trained for %d epochs (%d minibatches), last training loss %.2f\n",
+            as.integer(last$epoch), as.integer(object@state$n_iter), last$loss))
+    }
+    if (object@state$corrupted) cat("  on corrupted counts\n")
+    invisible(object)
+})
+
+#' What a trainer holds
+#'
+#' @param trainer a trainer, see [UnsupervisedTrainer()].
+#' @return `model()`: the model. `history()`: a data.frame with one row an epoch of the last call of [train()]: `epoch`
+#'   (0 is before training), `loss` (mean over the epoch's minibatches), `kl_weight`, `lr`, and one column for each
+#'   metric and set such as `elbo_test_set`, `NA` in epochs in which it was not computed; `NULL` before training.
+#'   `train_set()`, `test_set()`, `validation_set()`: a [Posterior()] of those cells, on the corrupted counts while the
+#'   trainer is corrupted.
+#' @examples
+#' dataset <- subsample_genes(GeneExpressionDataset(example_pbmc()), new_n_genes = 50, mode = "variance")
+#' trainer <- UnsupervisedTrainer(VAE(dataset, n_hidden = 8), dataset)
+#' nb_cells(train_set(trainer))
+#' model(trainer)
+#' @name trainer-accessors
+NULL
+
+#' @rdname trainer-accessors
+#' @export
+setMethod("model", "Trainer", function(object) object@model)
+
+#' @rdname trainer-accessors
+#' @export
+history <- function(trainer) check_class(trainer, "trainer", "Trainer")@state$history
+
+#' @rdname trainer-accessors
+#' @export
+train_set <- function(trainer) trainer_posterior(trainer, "train_set")
+
+#' @rdname trainer-accessors
+#' @export
+test_set <- function(trainer) trainer_posterior(trainer, "test_set")
+
+#' @rdname trainer-accessors
+#' @export
+validation_set <- function(trainer) trainer_posterior(trainer, "validation_set")
+
+trainer_posterior <- function(trainer, set) {
+    check_class(trainer, "trainer", "Trainer")
+    create_posterior(trainer, indices = trainer@sets[[set]])
+}
+
+#' A posterior of a trainer's model
+#'
+#' @param trainer a trainer, see [UnsupervisedTrainer()].
+#' @param model,gene_dataset taken from the trainer if `NULL`.
+#' @param shuffle,indices see [Posterior()].
+#' @return A [Posterior()] with the trainer's batch size and device.
+#' @examples
+#' dataset <- subsample_genes(GeneExpressionDataset(example_pbmc()), new_n_genes = 50, mode = "variance")
+#' trainer <- UnsupervisedTrainer(VAE(dataset, n_hidden = 8), dataset)
+#' create_posterior(trainer, indices = 1:10)
+#' @export
+create_posterior <- function(trainer, model = NULL, gene_dataset = NULL, shuffle = FALSE, indices = NULL) {
+    check_class(trainer, "trainer", "Trainer")
+    post <- Posterior(
+        if (is.null(model)) trainer@model else model,
+        if (is.null(gene_dataset)) current_dataset(trainer) else gene_dataset,
+        shuffle = shuffle, indices = indices, use_cuda = trainer@options$use_cuda,
+        data_loader_kwargs = list(batch_size = trainer@options$batch_size)
+    )
+    if (trainer@state$corrupted) corrupted(post) else post
+}

@@ -1,0 +1,106 @@
+// Glue: models.
+#include <RcppEigen.h>
+
+#include "convert.h"
+#include "convert_noise.h"
+#include "core/api/model.h"
+#include "handle.h"
+
+using namespace rscvi::glue;  // NOLINT: this file is glue and nothing else
+using rscvi::api::Model;
+
+namespace {
+
+rscvi::VaeOptions to_vae_options(const Rcpp::List& list) {
+  rscvi::VaeOptions options;
+  options.n_input = option<int>(list, "n_input");
+  options.n_batch = option<int>(list, "n_batch");
+  options.n_labels = option<int>(list, "n_labels");
+  options.n_hidden = option<int>(list, "n_hidden");
+  options.n_latent = option<int>(list, "n_latent");
+  options.n_layers = option<int>(list, "n_layers");
+  options.dropout_rate = option<double>(list, "dropout_rate");
+  options.dispersion = rscvi::parse_dispersion(option<std::string>(list, "dispersion"));
+  options.log_variational = option<bool>(list, "log_variational");
+  options.reconstruction_loss = rscvi::parse_reconstruction_loss(option<std::string>(list, "reconstruction_loss"));
+  options.latent_distribution = rscvi::parse_latent_distribution(option<std::string>(list, "latent_distribution"));
+  return options;
+}
+
+// x, batch_index, y, local_l_mean, local_l_var; any but x may be NULL or missing.
+rscvi::api::Cells to_cells(const Rcpp::List& list) {
+  const auto element = [&](const char* name) -> SEXP {
+    return list.containsElementNamed(name) ? static_cast<SEXP>(list[name]) : R_NilValue;
+  };
+  rscvi::api::Cells cells;
+  cells.x = to_array(element("x"));
+  cells.local_l_mean = to_array(element("local_l_mean"));
+  cells.local_l_var = to_array(element("local_l_var"));
+  cells.batch_index = to_zero_based(element("batch_index"));
+  cells.label = to_zero_based(element("y"));
+  return cells;
+}
+
+}  // namespace
+
+// [[Rcpp::export(rng = false)]]
+SEXP model_new_cpp(Rcpp::List options, double seed) {
+  return Rcpp::XPtr<Model>(new Model(to_vae_options(options), to_seed(seed)), true);
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::List model_default_options_cpp() {
+  const rscvi::VaeOptions options;
+  return Rcpp::List::create(
+      Rcpp::Named("n_batch") = static_cast<int>(options.n_batch),
+      Rcpp::Named("n_labels") = static_cast<int>(options.n_labels),
+      Rcpp::Named("n_hidden") = static_cast<int>(options.n_hidden),
+      Rcpp::Named("n_latent") = static_cast<int>(options.n_latent),
+      Rcpp::Named("n_layers") = static_cast<int>(options.n_layers),
+      Rcpp::Named("dropout_rate") = options.dropout_rate, Rcpp::Named("log_variational") = options.log_variational);
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::List model_state_cpp(SEXP model) { return to_r(from_handle<Model>(model).state()); }
+
+// [[Rcpp::export(rng = false)]]
+void model_load_state_cpp(SEXP model, Rcpp::List state) {
+  const Rcpp::CharacterVector names = state.names();
+  rscvi::api::NamedArrays arrays;
+  for (R_xlen_t k = 0; k < state.size(); ++k) {
+    arrays.emplace_back(Rcpp::as<std::string>(names[k]), to_array(state[k]));
+  }
+  from_handle<Model>(model).load_state(arrays);
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::List model_inference_cpp(SEXP model, Rcpp::List cells, int n_samples, SEXP transform_batch, Rcpp::List noise,
+                               double seed) {
+  auto batch = to_optional<int>(transform_batch);
+  return to_r(from_handle<Model>(model).inference(
+      to_cells(cells), n_samples, batch ? std::optional<std::int64_t>(*batch - 1) : std::nullopt, to_noise(noise),
+      to_seed(seed)));
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::List model_loss_terms_cpp(SEXP model, Rcpp::List cells, Rcpp::List noise, double seed) {
+  return to_r(from_handle<Model>(model).loss_terms(to_cells(cells), to_noise(noise), to_seed(seed)));
+}
+
+// [[Rcpp::export(rng = false)]]
+std::vector<double> model_fit_minibatches_cpp(SEXP model, Rcpp::List minibatches, Rcpp::List noise, double kl_weight,
+                                              double lr, double eps, double weight_decay, double seed) {
+  std::vector<rscvi::api::Cells> cells;
+  std::vector<rscvi::api::NoiseArrays> draws;
+  for (R_xlen_t k = 0; k < minibatches.size(); ++k) {
+    cells.push_back(to_cells(minibatches[k]));
+    draws.push_back(to_noise(noise[k]));
+  }
+  return from_handle<Model>(model).fit_minibatches(cells, draws, kl_weight, {lr, eps, weight_decay}, to_seed(seed));
+}
+
+// [[Rcpp::export(rng = false)]]
+std::vector<double> log_probability_cpp(std::string distribution, std::vector<double> x, std::vector<double> mu,
+                                        std::vector<double> theta, std::vector<double> pi) {
+  return rscvi::api::log_probability(distribution, x, mu, theta, pi);
+}

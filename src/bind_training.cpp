@@ -1,0 +1,124 @@
+// Glue: training.
+#include <RcppEigen.h>
+
+#include "convert.h"
+#include "core/api/training.h"
+#include "handle.h"
+
+using namespace rscvi::glue;  // NOLINT: this file is glue and nothing else
+
+namespace {
+
+void check_user_interrupt(void*) { R_CheckUserInterrupt(); }
+
+// Progress goes to an R function of (epoch, n_epochs, loss); Ctrl-C is looked for between minibatches. R would
+// otherwise jump out of the core with a long jump, past every destructor.
+class RMonitor final : public rscvi::Monitor {
+ public:
+  explicit RMonitor(SEXP on_epoch) : on_epoch_(on_epoch) {}
+
+  void on_epoch(const rscvi::EpochReport& report) override {
+    if (Rf_isNull(on_epoch_)) return;
+    const Rcpp::Function call(static_cast<SEXP>(on_epoch_));
+    call(static_cast<double>(report.epoch), static_cast<double>(report.n_epochs), report.loss);
+  }
+
+  bool should_stop() override {
+    stopped_ = stopped_ || R_ToplevelExec(check_user_interrupt, nullptr) == FALSE;
+    return stopped_;
+  }
+
+ private:
+  Rcpp::RObject on_epoch_;
+  bool stopped_ = false;
+};
+
+rscvi::TrainOptions to_train_options(const Rcpp::List& list) {
+  rscvi::TrainOptions options;
+  options.n_epochs = option<int>(list, "n_epochs");
+  options.optimiser = {option<double>(list, "lr"), option<double>(list, "eps"), option<double>(list, "weight_decay")};
+  options.batch_size = option<int>(list, "batch_size");
+  const auto epochs = to_optional<double>(list["n_epochs_kl_warmup"]);
+  const auto iterations = to_optional<double>(list["n_iter_kl_warmup"]);
+  options.kl_warmup.epochs = epochs ? std::optional<std::int64_t>(*epochs) : std::nullopt;
+  options.kl_warmup.iterations = iterations ? std::optional<std::int64_t>(*iterations) : std::nullopt;
+  options.first_iteration = static_cast<std::int64_t>(option<double>(list, "first_iteration"));
+  options.corrupted = option<bool>(list, "corrupted");
+  options.frequency = option<int>(list, "frequency");
+  options.max_nans = option<int>(list, "max_nans");
+
+  options.metrics.clear();
+  for (const auto& name : option<std::vector<std::string>>(list, "metrics_to_monitor")) {
+    options.metrics.push_back(rscvi::parse_metric("metrics_to_monitor", name));
+  }
+  const auto sets = option<Rcpp::List>(list, "monitored");
+  const Rcpp::CharacterVector names = sets.names();
+  for (R_xlen_t k = 0; k < sets.size(); ++k) {
+    options.monitored.push_back({Rcpp::as<std::string>(names[k]), to_zero_based(sets[k])});
+  }
+  return options;
+}
+
+void add_early_stopping(const Rcpp::List& list, rscvi::TrainOptions& options) {
+  const auto metric = to_optional<std::string>(list["early_stopping_metric"]);
+  const auto best_state_metric = to_optional<std::string>(list["save_best_state_metric"]);
+  options.on = option<std::string>(list, "on");
+  if (best_state_metric) {
+    options.save_best_state_metric = rscvi::parse_metric("save_best_state_metric", *best_state_metric);
+  }
+  if (!metric) return;
+  options.early_stopping_metric = rscvi::parse_metric("early_stopping_metric", *metric);
+  rscvi::EarlyStoppingOptions stopping;
+  stopping.patience = option<int>(list, "patience");
+  stopping.threshold = option<double>(list, "threshold");
+  stopping.reduce_lr_on_plateau = option<bool>(list, "reduce_lr_on_plateau");
+  stopping.lr_patience = option<int>(list, "lr_patience");
+  stopping.lr_factor = option<double>(list, "lr_factor");
+  options.early_stopping = stopping;
+}
+
+// Columns epoch, loss, kl_weight, lr and one a monitored metric.
+Rcpp::List to_history(const rscvi::TrainResult& result) {
+  const std::size_t n = result.history.size();
+  std::vector<Rcpp::NumericVector> columns;
+  std::vector<std::string> names = {"epoch", "loss", "kl_weight", "lr"};
+  names.insert(names.end(), result.metric_names.begin(), result.metric_names.end());
+  for (std::size_t c = 0; c < names.size(); ++c) columns.emplace_back(n);
+  for (std::size_t r = 0; r < n; ++r) {
+    const rscvi::HistoryRow& row = result.history[r];
+    columns[0][r] = static_cast<double>(row.epoch);
+    columns[1][r] = row.loss;
+    columns[2][r] = row.kl_weight;
+    columns[3][r] = row.lr;
+    for (std::size_t m = 0; m < row.metrics.size(); ++m) columns[4 + m][r] = row.metrics[m];
+  }
+  Rcpp::List out(names.size());
+  for (std::size_t c = 0; c < names.size(); ++c) out[c] = columns[c];
+  out.names() = Rcpp::wrap(names);
+  return out;
+}
+
+}  // namespace
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::List train_cpp(SEXP model, SEXP dataset, Rcpp::IntegerVector cells, Rcpp::List options, Rcpp::List early_stopping,
+                     SEXP use_cuda, double seed, SEXP on_epoch) {
+  rscvi::TrainOptions train_options = to_train_options(options);
+  add_early_stopping(early_stopping, train_options);
+  RMonitor monitor(on_epoch);
+  const rscvi::TrainResult result =
+      rscvi::api::train(from_handle<rscvi::api::Model>(model), from_handle<DatasetHandle>(dataset).dataset,
+                        to_zero_based(cells), train_options, to_optional<bool>(use_cuda), to_seed(seed), monitor);
+  const char* statuses[] = {"completed", "stopped_early", "interrupted", "diverged"};
+  return Rcpp::List::create(Rcpp::Named("status") = statuses[static_cast<int>(result.status)],
+                            Rcpp::Named("epoch") = static_cast<double>(result.epoch),
+                            Rcpp::Named("iterations") = static_cast<double>(result.iterations),
+                            Rcpp::Named("best_epoch") = result.best_epoch ? static_cast<double>(*result.best_epoch) : NA_REAL,
+                            Rcpp::Named("history") = to_history(result));
+}
+
+// [[Rcpp::export(rng = false)]]
+void set_num_threads_cpp(int n) { rscvi::api::set_num_threads(n); }
+
+// [[Rcpp::export(rng = false)]]
+bool cuda_is_available_cpp() { return rscvi::api::cuda_is_available(); }

@@ -1,0 +1,21 @@
+// Arrays that cross the border between the glue and the core: plain memory, no LibTorch type.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rscvi::api {
+
+// Row-major (the last index runs fastest). An empty shape is a single number; `absent()` means "not given".
+struct Array {
+  std::vector<std::int64_t> shape;
+  std::vector<float> data;
+
+  bool absent() const { return data.empty(); }
+};
+
+using NamedArrays = std::vector<std::pair<std::string, Array>>;
+
+}  // namespace rscvi::api

@@ -1,0 +1,154 @@
+#include "core/api/model.h"
+
+#include "core/api/model_handle.h"
+#include "core/distributions/counts.h"
+#include "core/model/state.h"
+#include "core/posterior/posterior.h"
+#include "core/training/trainer.h"
+
+namespace rscvi::api {
+namespace {
+
+void check_codes(const std::vector<std::int64_t>& codes, std::int64_t n_cells, std::int64_t n_levels,
+                 const char* name) {
+  if (codes.empty()) return;
+  if (static_cast<std::int64_t>(codes.size()) != n_cells) {
+    throw InvalidArgument(std::string(name) + " must have one element a cell (" + std::to_string(n_cells) +
+                          "), not " + std::to_string(codes.size()));
+  }
+  if (n_levels < 2) return;  // the model has no columns for them
+  for (const std::int64_t code : codes) {
+    if (code < 0 || code >= n_levels) {
+      throw InvalidArgument(std::string(name) + " must be from 1 to " + std::to_string(n_levels) + ", not " +
+                            std::to_string(code + 1));
+    }
+  }
+}
+
+Minibatch to_minibatch(const Cells& cells, const VaeImpl& vae) {
+  Minibatch minibatch;
+  minibatch.x = to_tensor(cells.x);
+  if (!minibatch.x.defined() || minibatch.x.dim() != 2 || minibatch.x.size(1) != vae.options().n_input) {
+    throw InvalidArgument("x must be a matrix of cells x " + std::to_string(vae.options().n_input) + " genes");
+  }
+  const std::int64_t n = minibatch.x.size(0);
+  check_codes(cells.batch_index, n, vae.options().n_batch, "batch_index");
+  check_codes(cells.label, n, vae.options().n_labels, "y");
+  const auto per_cell = [&](const Array& array, const char* name) {
+    at::Tensor tensor = to_tensor(array);
+    if (!tensor.defined()) return tensor;
+    if (tensor.numel() != n) throw InvalidArgument(std::string(name) + " must have one element a cell");
+    return tensor.view({n, 1}).to(vae.device());
+  };
+  minibatch.local_l_mean = per_cell(cells.local_l_mean, "local_l_mean");
+  minibatch.local_l_var = per_cell(cells.local_l_var, "local_l_var");
+  minibatch.x = minibatch.x.to(vae.device());
+  minibatch.batch_index = codes_to_tensor(cells.batch_index);
+  minibatch.label = codes_to_tensor(cells.label);
+  if (minibatch.batch_index.defined()) minibatch.batch_index = minibatch.batch_index.to(vae.device());
+  if (minibatch.label.defined()) minibatch.label = minibatch.label.to(vae.device());
+  return minibatch;
+}
+
+CountDistribution parse_distribution(const std::string& name) {
+  switch (parse_reconstruction_loss(name)) {
+    case ReconstructionLoss::zinb: return CountDistribution::zinb;
+    case ReconstructionLoss::nb: return CountDistribution::nb;
+    default: return CountDistribution::poisson;
+  }
+}
+
+}  // namespace
+
+Model::Model(const VaeOptions& options, std::uint64_t seed) : handle_(std::make_shared<Handle>()) {
+  translate_errors([&] {
+    RandomStream random = RandomStream(seed).split(stream::parameters);
+    handle_->vae = Vae(options, random);
+    handle_->vae->eval();
+  });
+}
+
+const VaeOptions& Model::options() const { return handle_->vae->options(); }
+
+NamedArrays Model::state() const {
+  return translate_errors([&] {
+    NamedArrays out;
+    for (const auto& item : live_state(*handle_->vae)) out.emplace_back(item.first, to_array(item.second));
+    return out;
+  });
+}
+
+void Model::load_state(const NamedArrays& state) {
+  translate_errors([&] {
+    State tensors;
+    for (const auto& item : state) tensors.emplace_back(item.first, to_tensor(item.second));
+    rscvi::load_state(*handle_->vae, tensors);
+  });
+}
+
+NamedArrays Model::inference(const Cells& cells, std::int64_t n_samples, std::optional<std::int64_t> transform_batch,
+                             const NoiseArrays& noise, std::uint64_t seed) {
+  return translate_errors([&] {
+    Vae& vae = handle_->vae;
+    const EvaluationScope evaluation(vae);
+    RandomStream random(seed);
+    const Minibatch minibatch = to_minibatch(cells, *vae);
+    const EncodedCells encoded = vae->encode(minibatch.x, random);
+    const auto draws = n_samples == 1 ? std::nullopt : std::make_optional(n_samples);
+    const LatentDraw drawn = vae->draw(encoded, draws, to_noise(noise), random);
+    const at::Tensor batch = transform_batch
+                                 ? at::full({minibatch.size()}, *transform_batch, at::kLong).to(vae->device())
+                                 : minibatch.batch_index;
+    const CountParameters parameters = vae->decode(drawn, batch, minibatch.label, /*want_dropout=*/true, random);
+    return NamedArrays{{"px_scale", to_array(parameters.px_scale)},
+                       {"px_rate", to_array(parameters.px_rate)},
+                       {"px_r", to_array(parameters.px_r)},
+                       {"px_dropout", to_array(parameters.px_dropout)},
+                       {"z", to_array(drawn.z)},
+                       {"qz_m", to_array(encoded.qz_m)},
+                       {"qz_v", to_array(encoded.qz_v)},
+                       {"library", to_array(drawn.library)},
+                       {"ql_m", to_array(encoded.ql_m)},
+                       {"ql_v", to_array(encoded.ql_v)}};
+  });
+}
+
+NamedArrays Model::loss_terms(const Cells& cells, const NoiseArrays& noise, std::uint64_t seed) {
+  return translate_errors([&] {
+    Vae& vae = handle_->vae;
+    const EvaluationScope evaluation(vae);
+    RandomStream random(seed);
+    const LossTerms terms = vae->loss_terms(to_minibatch(cells, *vae), to_noise(noise), random);
+    return NamedArrays{{"reconst_loss", to_array(terms.reconst_loss)},
+                       {"kl_z", to_array(terms.kl_z)},
+                       {"kl_l", to_array(terms.kl_l)}};
+  });
+}
+
+std::vector<double> Model::fit_minibatches(const std::vector<Cells>& minibatches,
+                                           const std::vector<NoiseArrays>& noise, double kl_weight,
+                                           const OptimiserOptions& optimiser, std::uint64_t seed) {
+  return translate_errors([&] {
+    std::vector<Minibatch> tensors;
+    std::vector<Noise> draws;
+    for (const auto& cells : minibatches) tensors.push_back(to_minibatch(cells, *handle_->vae));
+    for (const auto& arrays : noise) draws.push_back(to_noise(arrays));
+    RandomStream random = RandomStream(seed).split(stream::training);
+    return rscvi::fit_minibatches(handle_->vae, tensors, draws, kl_weight, optimiser, random);
+  });
+}
+
+std::vector<double> log_probability(const std::string& distribution, const std::vector<double>& x,
+                                    const std::vector<double>& mu, const std::vector<double>& theta,
+                                    const std::vector<double>& pi) {
+  return translate_errors([&] {
+    const auto tensor = [](const std::vector<double>& values) {
+      return values.empty() ? at::Tensor() : at::tensor(values, at::kDouble);
+    };
+    const at::Tensor out = rscvi::log_probability(parse_distribution(distribution), at::tensor(x, at::kDouble),
+                                                  tensor(mu), tensor(theta), tensor(pi));
+    return std::vector<double>(out.data_ptr<double>(), out.data_ptr<double>() + out.numel());
+  });
+}
+
+}  // namespace rscvi::api

@@ -1,0 +1,102 @@
+#include "core/api/posterior.h"
+
+#include "core/api/model_handle.h"
+#include "core/base/device.h"
+#include "core/posterior/expression.h"
+#include "core/posterior/latent.h"
+#include "core/posterior/likelihood.h"
+
+namespace rscvi::api {
+namespace {
+
+rscvi::Posterior to_core(const Posterior& posterior) {
+  rscvi::Posterior core;
+  core.model = posterior.model.handle().vae;
+  core.model->to(resolve_device(posterior.use_cuda));
+  core.dataset = posterior.dataset;
+  core.cells = posterior.cells;
+  core.batch_size = posterior.batch_size;
+  core.counts = posterior.corrupted ? CountsKind::corrupted : CountsKind::observed;
+  return core;
+}
+
+std::vector<std::int64_t> to_codes(const at::Tensor& codes) {
+  const at::Tensor flat = codes.cpu().contiguous();
+  return std::vector<std::int64_t>(flat.data_ptr<std::int64_t>(), flat.data_ptr<std::int64_t>() + flat.numel());
+}
+
+}  // namespace
+
+Array latent(const Posterior& posterior, bool give_mean, std::int64_t n_samples, const NoiseArrays& noise,
+             std::uint64_t seed) {
+  return translate_errors([&] {
+    RandomStream random(seed);
+    return to_array(rscvi::latent(to_core(posterior), give_mean, n_samples, to_noise(noise), random));
+  });
+}
+
+Array library_draws(const Posterior& posterior, const NoiseArrays& noise, std::uint64_t seed) {
+  return translate_errors([&] {
+    RandomStream random(seed);
+    return to_array(rscvi::library_draws(to_core(posterior), to_noise(noise), random));
+  });
+}
+
+MeanLosses mean_losses(const Posterior& posterior, const NoiseArrays& noise, std::uint64_t seed) {
+  return translate_errors([&] {
+    RandomStream random(seed);
+    const MeanLossTerms terms = mean_loss_terms(to_core(posterior), to_noise(noise), random);
+    return MeanLosses{terms.reconst_loss, terms.kl_z, terms.kl_l};
+  });
+}
+
+double negative_marginal_ll(const Posterior& posterior, std::int64_t n_samples, const NoiseArrays& noise,
+                            std::uint64_t seed) {
+  return translate_errors([&] {
+    RandomStream random(seed);
+    return rscvi::negative_marginal_ll(to_core(posterior), n_samples, to_noise(noise), random);
+  });
+}
+
+void sample_scale(const Posterior& posterior, const ScaleRequest& request, bool mean, const NoiseArrays& noise,
+                  std::uint64_t seed, double* out) {
+  translate_errors([&] {
+    RandomStream random(seed);
+    const rscvi::Posterior core = to_core(posterior);
+    SampleScaleOptions options;
+    options.n_samples = request.n_samples;
+    options.transform_batch = request.transform_batch;
+    options.genes = request.genes;
+    options.library_size = request.library_size;
+    const std::int64_t n = core.n_cells();
+    rscvi::sample_scale(core, options, to_noise(noise), random, [&](std::int64_t start, const at::Tensor& block) {
+      const at::Tensor values = mean ? block.mean(0, /*keepdim=*/true) : block;  // (S, B, G)
+      const std::int64_t n_draws = values.size(0), size = values.size(1), n_genes = values.size(2);
+      const float* from = values.data_ptr<float>();
+      for (std::int64_t gene = 0; gene < n_genes; ++gene) {
+        double* to = out + (gene * n + start) * n_draws;
+        for (std::int64_t cell = 0; cell < size; ++cell) {
+          for (std::int64_t s = 0; s < n_draws; ++s) *to++ = from[(s * size + cell) * n_genes + gene];
+        }
+      }
+    });
+  });
+}
+
+void for_each_minibatch(const Posterior& posterior,
+                        const std::function<void(const Cells& cells, std::int64_t start)>& visit) {
+  translate_errors([&] {
+    const rscvi::Posterior core = to_core(posterior);
+    rscvi::for_each_minibatch(core, [&](const Minibatch& minibatch, std::int64_t start) {
+      Cells cells;
+      cells.x = to_array(minibatch.x);
+      cells.local_l_mean = to_array(minibatch.local_l_mean.squeeze(1));
+      cells.local_l_var = to_array(minibatch.local_l_var.squeeze(1));
+      cells.batch_index = to_codes(minibatch.batch_index);
+      cells.label = to_codes(minibatch.label);
+      visit(cells, start);
+    });
+  });
+}
+
+}  // namespace rscvi::api

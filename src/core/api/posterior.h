@@ -1,0 +1,46 @@
+// Posteriors, as the glue sees them: free functions over (model, data set, cells).
+#pragma once
+
+#include <functional>
+
+#include "core/api/dataset.h"
+#include "core/api/model.h"
+
+namespace rscvi::api {
+
+struct Posterior {
+  Model model;
+  std::shared_ptr<const Dataset> dataset;
+  std::vector<std::int64_t> cells;  // 0-based
+  std::int64_t batch_size = 128;
+  bool corrupted = false;
+  std::optional<bool> use_cuda;
+};
+
+// See the headers of core/posterior for what each computes; `seed` feeds the draws that `noise` does not give.
+Array latent(const Posterior& posterior, bool give_mean, std::int64_t n_samples, const NoiseArrays& noise,
+             std::uint64_t seed);
+Array library_draws(const Posterior& posterior, const NoiseArrays& noise, std::uint64_t seed);
+
+struct MeanLosses {
+  double reconst_loss, kl_z, kl_l;
+};
+MeanLosses mean_losses(const Posterior& posterior, const NoiseArrays& noise, std::uint64_t seed);
+double negative_marginal_ll(const Posterior& posterior, std::int64_t n_samples, const NoiseArrays& noise,
+                            std::uint64_t seed);
+
+struct ScaleRequest {
+  std::int64_t n_samples = 1;
+  std::vector<std::int64_t> transform_batch;  // 0-based; empty: each cell's own
+  std::vector<std::int64_t> genes;            // 0-based; empty: all
+  double library_size = 1;
+};
+// Fills `out`, column-major: n x genes with the mean over draws if `mean`, else S x n x genes.
+void sample_scale(const Posterior& posterior, const ScaleRequest& request, bool mean, const NoiseArrays& noise,
+                  std::uint64_t seed, double* out);
+
+// Hands out the posterior's cells, minibatch by minibatch; `start` counts cells from 0.
+void for_each_minibatch(const Posterior& posterior,
+                        const std::function<void(const Cells& cells, std::int64_t start)>& visit);
+
+}  // namespace rscvi::api

@@ -1,0 +1,24 @@
+#include "core/api/training.h"
+
+#include <ATen/Parallel.h>
+
+#include "core/api/model_handle.h"
+#include "core/base/device.h"
+#include "core/training/trainer.h"
+
+namespace rscvi::api {
+
+TrainResult train(Model& model, std::shared_ptr<const Dataset> dataset, const std::vector<std::int64_t>& train_cells,
+                  const TrainOptions& options, std::optional<bool> use_cuda, std::uint64_t seed, Monitor& monitor) {
+  return translate_errors([&] {
+    Vae vae = model.handle().vae;
+    vae->to(resolve_device(use_cuda));
+    return rscvi::train(vae, std::move(dataset), train_cells, options, RandomStream(seed), monitor);
+  });
+}
+
+void set_num_threads(int n) { at::set_num_threads(n); }
+
+bool cuda_is_available() { return rscvi::cuda_is_available(); }
+
+}  // namespace rscvi::api

@@ -1,0 +1,20 @@
+// Training, as the glue sees it.
+#pragma once
+
+#include "core/api/dataset.h"
+#include "core/api/model.h"
+#include "core/base/monitor.h"
+#include "core/training/train_options.h"
+
+namespace rscvi::api {
+
+// See core/training/trainer.h. The model is trained in place; it stays on the device that `use_cuda` asks for.
+TrainResult train(Model& model, std::shared_ptr<const Dataset> dataset, const std::vector<std::int64_t>& train_cells,
+                  const TrainOptions& options, std::optional<bool> use_cuda, std::uint64_t seed, Monitor& monitor);
+
+bool cuda_is_available();
+
+// Threads that LibTorch computes with, in this process.
+void set_num_threads(int n);
+
+}  // namespace rscvi::api

@@ -1,0 +1,56 @@
+#include "core/base/random.h"
+
+#include <ATen/ATen.h>
+
+namespace rscvi {
+namespace {
+
+// SplitMix64 (Steele, Lea & Flood 2014): spreads nearby seeds over the whole range.
+std::uint64_t split_mix(std::uint64_t state) {
+  state += 0x9e3779b97f4a7c15ULL;
+  state = (state ^ (state >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  state = (state ^ (state >> 27)) * 0x94d049bb133111ebULL;
+  return state ^ (state >> 31);
+}
+
+// A generator of the device's own kind, independent of the global one that it is copied from.
+at::Generator make_generator(c10::Device device, std::uint64_t seed) {
+  at::Generator generator = at::globalContext().defaultGenerator(device).clone();
+  generator.set_current_seed(seed);
+  return generator;
+}
+
+}  // namespace
+
+RandomStream::RandomStream(std::uint64_t seed)
+    : seed_(seed), cpu_(make_generator(c10::Device(c10::kCPU), split_mix(seed))) {}
+
+RandomStream RandomStream::split(std::uint64_t purpose) const {
+  return RandomStream(split_mix(seed_ ^ split_mix(purpose)));
+}
+
+at::Generator& RandomStream::generator(c10::Device device) {
+  if (device.is_cpu()) return cpu_;
+  if (!cuda_.defined()) cuda_ = make_generator(device, split_mix(seed_));
+  return cuda_;
+}
+
+at::Tensor RandomStream::normal(at::IntArrayRef sizes, c10::Device device) {
+  return at::empty(sizes, at::TensorOptions().dtype(at::kFloat).device(device)).normal_(0.0, 1.0, generator(device));
+}
+
+at::Tensor RandomStream::dropout_mask(const at::Tensor& x, double p) {
+  return at::empty_like(x).bernoulli_(1.0 - p, generator(x.device())).mul_(1.0 / (1.0 - p));
+}
+
+at::Tensor RandomStream::uniform(at::IntArrayRef sizes, double bound) {
+  return at::empty(sizes, at::kFloat).uniform_(-bound, bound, cpu_);
+}
+
+std::vector<std::int64_t> RandomStream::permutation(std::int64_t n) {
+  const at::Tensor order = at::randperm(n, cpu_, at::TensorOptions().dtype(at::kLong));
+  const std::int64_t* begin = order.data_ptr<std::int64_t>();
+  return std::vector<std::int64_t>(begin, begin + n);
+}
+
+}  // namespace rscvi

@@ -1,0 +1,46 @@
+#include "core/data/minibatch.h"
+
+#include <ATen/ATen.h>
+
+#include "core/base/errors.h"
+
+namespace rscvi {
+namespace {
+
+at::Tensor dense_counts(const CellSource& source, const std::int64_t* cells, std::int64_t n) {
+  CsrBlock block;
+  source.read(cells, n, block);
+  at::Tensor x = at::zeros({n, source.n_genes()}, at::kFloat);
+  float* row = x.data_ptr<float>();
+  for (std::int64_t r = 0; r < n; ++r, row += source.n_genes()) {
+    for (std::int64_t k = block.indptr[r]; k < block.indptr[r + 1]; ++k) row[block.gene[k]] = block.value[k];
+  }
+  return x;
+}
+
+template <class T>
+at::Tensor select(const std::vector<T>& values, const std::int64_t* cells, std::int64_t n, at::ScalarType type) {
+  at::Tensor out = at::empty({n}, type);
+  T* to = out.data_ptr<T>();
+  for (std::int64_t r = 0; r < n; ++r) to[r] = values[cells[r]];
+  return out;
+}
+
+}  // namespace
+
+Minibatch gather_minibatch(const Dataset& dataset, const std::int64_t* cells, std::int64_t n, CountsKind kind,
+                           c10::Device device) {
+  if (kind == CountsKind::corrupted && !dataset.corrupted) {
+    throw InvalidArgument("corrupted counts were asked for, but the data set has none; corrupt() makes them");
+  }
+  const CellSource& source = kind == CountsKind::corrupted ? *dataset.corrupted : *dataset.counts;
+  Minibatch minibatch;
+  minibatch.x = dense_counts(source, cells, n).to(device);
+  minibatch.local_l_mean = select(dataset.local_mean, cells, n, at::kFloat).unsqueeze(1).to(device);
+  minibatch.local_l_var = select(dataset.local_var, cells, n, at::kFloat).unsqueeze(1).to(device);
+  minibatch.batch_index = select(dataset.batch, cells, n, at::kLong).to(device);
+  minibatch.label = select(dataset.label, cells, n, at::kLong).to(device);
+  return minibatch;
+}
+
+}  // namespace rscvi

@@ -1,0 +1,26 @@
+// Minibatches: what a model eats.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "core/data/dataset.h"
+
+namespace rscvi {
+
+struct Minibatch {
+  at::Tensor x;             // (B, G) float32 counts
+  at::Tensor local_l_mean;  // (B, 1) float32
+  at::Tensor local_l_var;   // (B, 1) float32
+  at::Tensor batch_index;   // (B) int64
+  at::Tensor label;         // (B) int64
+
+  std::int64_t size() const { return x.size(0); }
+};
+
+enum class CountsKind { observed, corrupted };
+
+// Gathers cells[0 .. n - 1] in that order, on `device`.
+Minibatch gather_minibatch(const Dataset& dataset, const std::int64_t* cells, std::int64_t n, CountsKind kind,
+                           c10::Device device);
+
+}  // namespace rscvi

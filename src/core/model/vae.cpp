@@ -1,0 +1,136 @@
+#include "core/model/vae.h"
+
+#include <ATen/ATen.h>
+
+#include "core/base/errors.h"
+#include "core/distributions/counts.h"
+#include "core/distributions/normal.h"
+
+namespace rscvi {
+namespace {
+
+CountDistribution distribution_of(ReconstructionLoss loss) {
+  switch (loss) {
+    case ReconstructionLoss::zinb: return CountDistribution::zinb;
+    case ReconstructionLoss::nb: return CountDistribution::nb;
+    default: return CountDistribution::poisson;
+  }
+}
+
+FullyConnectedOptions encoder_block(const VaeOptions& options, std::int64_t n_layers) {
+  FullyConnectedOptions block;
+  block.n_in = options.n_input;
+  block.n_out = options.n_hidden;
+  block.n_layers = n_layers;
+  block.n_hidden = options.n_hidden;
+  block.dropout_rate = options.dropout_rate;
+  return block;
+}
+
+FullyConnectedOptions decoder_block(const VaeOptions& options) {
+  FullyConnectedOptions block;
+  block.n_in = options.n_latent;
+  block.n_out = options.n_hidden;
+  block.n_categories = {options.n_batch};
+  block.n_layers = options.n_layers;
+  block.n_hidden = options.n_hidden;
+  return block;
+}
+
+at::Tensor noise_or_draw(const at::Tensor& given, at::IntArrayRef sizes, c10::Device device, const char* name,
+                         RandomStream& random) {
+  if (!given.defined()) return random.normal(sizes, device);
+  if (given.sizes() != sizes) {
+    std::string expected, found;
+    for (const auto n : sizes) expected += (expected.empty() ? "" : " x ") + std::to_string(n);
+    for (const auto n : given.sizes()) found += (found.empty() ? "" : " x ") + std::to_string(n);
+    throw InvalidArgument(std::string("noise$") + name + " must be " + expected + ", not " + found);
+  }
+  return given.to(device);
+}
+
+}  // namespace
+
+VaeImpl::VaeImpl(const VaeOptions& options, RandomStream& random) : options_(options) {
+  validate(options);
+  const std::int64_t n_genes = options.n_input;
+  switch (options.dispersion) {
+    case Dispersion::gene: px_r_ = random.normal({n_genes}, c10::kCPU); break;
+    case Dispersion::gene_batch: px_r_ = random.normal({n_genes, options.n_batch}, c10::kCPU); break;
+    case Dispersion::gene_label: px_r_ = random.normal({n_genes, options.n_labels}, c10::kCPU); break;
+    case Dispersion::gene_cell: break;
+  }
+  if (px_r_.defined()) px_r_ = register_parameter("px_r", px_r_);
+  z_encoder_ = register_module("z_encoder", Encoder(encoder_block(options, options.n_layers), options.n_latent, random));
+  l_encoder_ = register_module("l_encoder", Encoder(encoder_block(options, /*n_layers=*/1), /*n_out=*/1, random));
+  decoder_ = register_module("decoder", Decoder(decoder_block(options), n_genes, random));
+}
+
+c10::Device VaeImpl::device() const { return parameters().front().device(); }
+
+EncodedCells VaeImpl::encode(const at::Tensor& x, RandomStream& random) {
+  const at::Tensor input = options_.log_variational ? at::log1p(x) : x;
+  const GaussianParameters z = z_encoder_->forward(input, {}, random);
+  const GaussianParameters l = l_encoder_->forward(input, {}, random);
+  return {z.mean, z.variance, l.mean, l.variance};
+}
+
+LatentDraw VaeImpl::draw(const EncodedCells& encoded, std::optional<std::int64_t> n_samples, const Noise& noise,
+                         RandomStream& random) const {
+  std::vector<std::int64_t> z_sizes = encoded.qz_m.sizes().vec(), library_sizes = encoded.ql_m.sizes().vec();
+  if (n_samples) {
+    z_sizes.insert(z_sizes.begin(), *n_samples);
+    library_sizes.insert(library_sizes.begin(), *n_samples);
+  }
+  const c10::Device device = encoded.qz_m.device();
+  LatentDraw draw;
+  draw.gaussian = encoded.qz_m + at::sqrt(encoded.qz_v) * noise_or_draw(noise.z, z_sizes, device, "z", random);
+  draw.z = options_.latent_distribution == LatentDistribution::normal ? draw.gaussian : at::softmax(draw.gaussian, -1);
+  draw.library =
+      encoded.ql_m + at::sqrt(encoded.ql_v) * noise_or_draw(noise.library, library_sizes, device, "library", random);
+  return draw;
+}
+
+at::Tensor VaeImpl::dispersion(const at::Tensor& batch_index, const at::Tensor& label) const {
+  if (options_.dispersion == Dispersion::gene) return at::exp(px_r_);
+  const at::Tensor& code = options_.dispersion == Dispersion::gene_batch ? batch_index : label;
+  if (!code.defined()) throw InvalidArgument("y is needed: this model has one dispersion a gene and label");
+  return at::exp(px_r_.t().index_select(0, code));
+}
+
+CountParameters VaeImpl::decode(const LatentDraw& draw, const at::Tensor& batch_index, const at::Tensor& label,
+                                bool want_dropout, RandomStream& random) {
+  const bool many = draw.z.dim() == 3;
+  const at::Tensor z = many ? draw.z.flatten(0, 1) : draw.z;
+  const at::Tensor batch = many && batch_index.defined() ? batch_index.repeat({draw.z.size(0)}) : batch_index;
+  DecoderWants wants;
+  wants.dispersion = options_.dispersion == Dispersion::gene_cell;
+  wants.dropout = want_dropout;
+  const DecoderOutput decoded = decoder_->forward(z, {batch}, wants, random);
+
+  const auto shaped = [&](const at::Tensor& out) {
+    return many && out.defined() ? out.view({draw.z.size(0), draw.z.size(1), out.size(-1)}) : out;
+  };
+  CountParameters parameters;
+  parameters.px_scale = shaped(decoded.scale);
+  parameters.px_rate = at::exp(draw.library) * parameters.px_scale;
+  parameters.px_r = wants.dispersion ? at::exp(shaped(decoded.log_dispersion)) : dispersion(batch_index, label);
+  parameters.px_dropout = shaped(decoded.dropout);
+  return parameters;
+}
+
+at::Tensor VaeImpl::log_likelihood(const at::Tensor& x, const CountParameters& parameters) const {
+  return rscvi::log_likelihood(distribution_of(options_.reconstruction_loss), x, parameters.px_rate, parameters.px_r,
+                               parameters.px_dropout);
+}
+
+LossTerms VaeImpl::loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random) {
+  const EncodedCells encoded = encode(minibatch.x, random);
+  const LatentDraw drawn = draw(encoded, std::nullopt, noise, random);
+  const bool want_dropout = options_.reconstruction_loss == ReconstructionLoss::zinb;
+  const CountParameters parameters = decode(drawn, minibatch.batch_index, minibatch.label, want_dropout, random);
+  return {-log_likelihood(minibatch.x, parameters), kl_to_standard_normal(encoded.qz_m, encoded.qz_v),
+          kl_between_normals(encoded.ql_m, encoded.ql_v, minibatch.local_l_mean, minibatch.local_l_var)};
+}
+
+}  // namespace rscvi

@@ -1,0 +1,91 @@
+// The variational autoencoder of scVI (Lopez et al. 2018, Nature Methods 15:1053; scvi 0.6.8, models/vae.py).
+//
+//   z ~ N(0, I) or its softmax,  l ~ N(local mean, local variance)            priors
+//   rho = softmax(decoder(z, batch)),  mu = exp(l) rho                        mean of the counts
+//   x_g ~ ZINB / NB / Poisson(mu_g, theta_g, pi_g)
+//   q(z | x), q(l | x): diagonal Gaussians from two encoders
+//
+// Shapes: B cells, G genes, L latent dimensions, S draws. Codes are 0-based.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+
+#include <optional>
+
+#include "core/base/random.h"
+#include "core/data/minibatch.h"
+#include "core/model/vae_options.h"
+#include "core/nn/decoder.h"
+#include "core/nn/encoder.h"
+
+namespace rscvi {
+
+// What the encoders say of cells.
+struct EncodedCells {
+  at::Tensor qz_m, qz_v;  // (B, L); of the Gaussian before any softmax
+  at::Tensor ql_m, ql_v;  // (B, 1); of ln library size
+};
+
+// Standard normal draws to use in place of random ones; an undefined tensor means "draw".
+struct Noise {
+  at::Tensor z;        // (B, L), or (S, B, L)
+  at::Tensor library;  // (B, 1), or (S, B, 1)
+};
+
+struct LatentDraw {
+  at::Tensor gaussian;  // (B, L) or (S, B, L), before any softmax
+  at::Tensor z;         // the same after it; equal to `gaussian` for the normal latent distribution
+  at::Tensor library;   // (B, 1) or (S, B, 1), ln library size
+};
+
+struct CountParameters {
+  at::Tensor px_scale;    // (B, G) or (S, B, G), rows sum to 1
+  at::Tensor px_rate;     // exp(library) * px_scale
+  at::Tensor px_r;        // theta: (G) for dispersion per gene, else like px_scale; (B, G) per batch or label
+  at::Tensor px_dropout;  // logit of the dropout probability, or undefined where nobody wants it
+};
+
+// Per cell (B), in nats.
+struct LossTerms {
+  at::Tensor reconst_loss;  // -ln p(x | z, l)
+  at::Tensor kl_z;          // KL(q(z | x) || p(z)), of the Gaussians before any softmax
+  at::Tensor kl_l;          // KL(q(l | x) || p(l))
+};
+
+class VaeImpl : public torch::nn::Module {
+ public:
+  VaeImpl(const VaeOptions& options, RandomStream& random);
+
+  const VaeOptions& options() const { return options_; }
+  c10::Device device() const;
+
+  EncodedCells encode(const at::Tensor& x, RandomStream& random);
+
+  // One draw (n_samples absent) of shape (B, .), or n_samples draws of shape (S, B, .).
+  LatentDraw draw(const EncodedCells& encoded, std::optional<std::int64_t> n_samples, const Noise& noise,
+                  RandomStream& random) const;
+
+  // `batch_index` is the batch to decode as, which need not be the observed one. Draws of shape (S, B, .) are decoded
+  // as S * B cells.
+  CountParameters decode(const LatentDraw& draw, const at::Tensor& batch_index, const at::Tensor& label,
+                         bool want_dropout, RandomStream& random);
+
+  // ln p(x | parameters), (B).
+  at::Tensor log_likelihood(const at::Tensor& x, const CountParameters& parameters) const;
+
+  LossTerms loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random);
+
+ private:
+  at::Tensor dispersion(const at::Tensor& batch_index, const at::Tensor& label) const;
+
+  VaeOptions options_;
+  at::Tensor px_r_;  // ln theta: (G), (G, n_batch) or (G, n_labels); undefined for dispersion per cell
+  Encoder z_encoder_{nullptr};
+  Encoder l_encoder_{nullptr};
+  Decoder decoder_{nullptr};
+};
+TORCH_MODULE(Vae);
+
+}  // namespace rscvi

@@ -1,0 +1,38 @@
+// How a VAE is built. No LibTorch header here: the glue reads these types too.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/base/errors.h"
+
+namespace rscvi {
+
+enum class Dispersion { gene, gene_batch, gene_label, gene_cell };
+enum class ReconstructionLoss { zinb, nb, poisson };
+enum class LatentDistribution { normal, logistic_normal };
+
+// Defaults are those of scvi 0.6.8's VAE.
+struct VaeOptions {
+  std::int64_t n_input = 0;   // genes
+  std::int64_t n_batch = 0;   // batches; 0 or 1: the decoder does not see the batch
+  std::int64_t n_labels = 0;  // labels, for dispersion per gene and label
+  std::int64_t n_hidden = 128;
+  std::int64_t n_latent = 10;
+  std::int64_t n_layers = 1;  // hidden layers of the z encoder and of the decoder
+  double dropout_rate = 0.1;  // in the encoders
+  Dispersion dispersion = Dispersion::gene;
+  bool log_variational = true;  // encoders see ln(1 + x)
+  ReconstructionLoss reconstruction_loss = ReconstructionLoss::zinb;
+  LatentDistribution latent_distribution = LatentDistribution::normal;
+};
+
+// The names of 0.6.8 for the enumerations ("gene-batch", "zinb", "ln"); InvalidArgument for any other.
+Dispersion parse_dispersion(const std::string& name);
+ReconstructionLoss parse_reconstruction_loss(const std::string& name);
+LatentDistribution parse_latent_distribution(const std::string& name);
+
+// InvalidArgument, naming the option, if no model can be built with these.
+void validate(const VaeOptions& options);
+
+}  // namespace rscvi

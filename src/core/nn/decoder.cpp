@@ -1,0 +1,25 @@
+#include "core/nn/decoder.h"
+
+#include <ATen/ATen.h>
+
+namespace rscvi {
+
+DecoderImpl::DecoderImpl(const FullyConnectedOptions& block, std::int64_t n_genes, RandomStream& random) {
+  px_decoder_ = register_module("px_decoder", FullyConnected(block, random));
+  const auto scale = register_module("px_scale_decoder", make_namespace());
+  px_scale_decoder_ = scale->register_module("0", Linear(block.n_out, n_genes, random));
+  px_r_decoder_ = register_module("px_r_decoder", Linear(block.n_out, n_genes, random));
+  px_dropout_decoder_ = register_module("px_dropout_decoder", Linear(block.n_out, n_genes, random));
+}
+
+DecoderOutput DecoderImpl::forward(const at::Tensor& z, const Covariates& covariates, const DecoderWants& wants,
+                                   RandomStream& random) {
+  const at::Tensor h = px_decoder_->forward(z, covariates, random);
+  DecoderOutput out;
+  out.scale = at::softmax(px_scale_decoder_->forward(h), -1);
+  if (wants.dispersion) out.log_dispersion = px_r_decoder_->forward(h);
+  if (wants.dropout) out.dropout = px_dropout_decoder_->forward(h);
+  return out;
+}
+
+}  // namespace rscvi

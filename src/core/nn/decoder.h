@@ -1,0 +1,35 @@
+// Decoder: a latent position to the parameters of the counts.
+#pragma once
+
+#include "core/nn/fully_connected.h"
+
+namespace rscvi {
+
+// What of the decoder is wanted: the softmax over genes always, the two others cost a matrix product each.
+struct DecoderWants {
+  bool dispersion = false;
+  bool dropout = true;
+};
+
+struct DecoderOutput {
+  at::Tensor scale;           // (B, G) expected share of each gene, rows sum to 1
+  at::Tensor log_dispersion;  // (B, G) ln theta, or undefined
+  at::Tensor dropout;         // (B, G) logit of the dropout probability, or undefined
+};
+
+// Submodules "px_decoder", "px_scale_decoder.0", "px_r_decoder", "px_dropout_decoder" (scvi 0.6.8, DecoderSCVI).
+class DecoderImpl : public torch::nn::Module {
+ public:
+  DecoderImpl(const FullyConnectedOptions& block, std::int64_t n_genes, RandomStream& random);
+  DecoderOutput forward(const at::Tensor& z, const Covariates& covariates, const DecoderWants& wants,
+                        RandomStream& random);
+
+ private:
+  FullyConnected px_decoder_{nullptr};
+  Linear px_scale_decoder_{nullptr};
+  Linear px_r_decoder_{nullptr};
+  Linear px_dropout_decoder_{nullptr};
+};
+TORCH_MODULE(Decoder);
+
+}  // namespace rscvi

@@ -1,0 +1,24 @@
+#include "core/nn/encoder.h"
+
+#include <ATen/ATen.h>
+
+namespace rscvi {
+namespace {
+
+// Keeps the variance away from 0, where the KL divergence is infinite.
+constexpr double variance_floor = 1e-4;
+
+}  // namespace
+
+EncoderImpl::EncoderImpl(const FullyConnectedOptions& block, std::int64_t n_out, RandomStream& random) {
+  encoder_ = register_module("encoder", FullyConnected(block, random));
+  mean_encoder_ = register_module("mean_encoder", Linear(block.n_out, n_out, random));
+  var_encoder_ = register_module("var_encoder", Linear(block.n_out, n_out, random));
+}
+
+GaussianParameters EncoderImpl::forward(const at::Tensor& x, const Covariates& covariates, RandomStream& random) {
+  const at::Tensor h = encoder_->forward(x, covariates, random);
+  return {mean_encoder_->forward(h), at::exp(var_encoder_->forward(h)) + variance_floor};
+}
+
+}  // namespace rscvi

@@ -1,0 +1,66 @@
+#include "core/posterior/likelihood.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "core/distributions/normal.h"
+
+namespace rscvi {
+namespace {
+
+double total_of(const at::Tensor& per_cell) { return per_cell.sum(at::kDouble).item<double>(); }
+
+// The importance weight of one draw of every cell of a minibatch, (B).
+at::Tensor log_weight(VaeImpl& model, const Minibatch& minibatch, const EncodedCells& encoded, const Noise& noise,
+                      RandomStream& random) {
+  const LatentDraw drawn = model.draw(encoded, std::nullopt, noise, random);
+  const bool want_dropout = model.options().reconstruction_loss == ReconstructionLoss::zinb;
+  const CountParameters parameters =
+      model.decode(drawn, minibatch.batch_index, minibatch.label, want_dropout, random);
+  const at::Tensor standard_v = at::ones_like(drawn.gaussian), standard_m = at::zeros_like(drawn.gaussian);
+  return model.log_likelihood(minibatch.x, parameters) + log_normal(drawn.gaussian, standard_m, standard_v) +
+         log_normal(drawn.library, minibatch.local_l_mean, minibatch.local_l_var) -
+         log_normal(drawn.gaussian, encoded.qz_m, encoded.qz_v) -
+         log_normal(drawn.library, encoded.ql_m, encoded.ql_v);
+}
+
+Noise pick_draw(const Noise& noise, std::int64_t s) {
+  return {noise.z.defined() ? noise.z.select(0, s) : noise.z,
+          noise.library.defined() ? noise.library.select(0, s) : noise.library};
+}
+
+}  // namespace
+
+MeanLossTerms mean_loss_terms(const Posterior& posterior, const Noise& noise, RandomStream& random) {
+  Vae model = posterior.model;
+  const EvaluationScope evaluation(model);
+  MeanLossTerms total;
+  for_each_minibatch(posterior, [&](const Minibatch& minibatch, std::int64_t start) {
+    const LossTerms terms = model->loss_terms(minibatch, slice(noise, start, minibatch.size()), random);
+    total.reconst_loss += total_of(terms.reconst_loss);
+    total.kl_z += total_of(terms.kl_z);
+    total.kl_l += total_of(terms.kl_l);
+  });
+  const auto n = static_cast<double>(posterior.n_cells());
+  return {total.reconst_loss / n, total.kl_z / n, total.kl_l / n};
+}
+
+double negative_marginal_ll(const Posterior& posterior, std::int64_t n_samples, const Noise& noise,
+                            RandomStream& random) {
+  Vae model = posterior.model;
+  const EvaluationScope evaluation(model);
+  double total = 0;
+  for_each_minibatch(posterior, [&](const Minibatch& minibatch, std::int64_t start) {
+    const EncodedCells encoded = model->encode(minibatch.x, random);
+    const Noise part = slice(noise, start, minibatch.size());
+    std::vector<at::Tensor> log_weights;  // (S) of (B): small beside one decoded minibatch
+    for (std::int64_t s = 0; s < n_samples; ++s) {
+      log_weights.push_back(log_weight(*model, minibatch, encoded, pick_draw(part, s), random));
+    }
+    total += total_of(at::logsumexp(at::stack(log_weights).to(at::kDouble), 0) - std::log(static_cast<double>(n_samples)));
+  });
+  return -total / static_cast<double>(posterior.n_cells());
+}
+
+}  // namespace rscvi

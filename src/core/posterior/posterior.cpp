@@ -1,0 +1,29 @@
+#include "core/posterior/posterior.h"
+
+#include <ATen/ATen.h>
+
+namespace rscvi {
+namespace {
+
+at::Tensor slice_cells(const at::Tensor& noise, std::int64_t start, std::int64_t size) {
+  return noise.defined() ? noise.narrow(noise.dim() - 2, start, size) : noise;
+}
+
+}  // namespace
+
+Noise slice(const Noise& noise, std::int64_t start, std::int64_t size) {
+  return {slice_cells(noise.z, start, size), slice_cells(noise.library, start, size)};
+}
+
+EvaluationScope::EvaluationScope(Vae model)
+    : model_(std::move(model)), was_training_(model_->is_training()), grad_mode_(at::GradMode::is_enabled()) {
+  model_->eval();
+  at::GradMode::set_enabled(false);
+}
+
+EvaluationScope::~EvaluationScope() {
+  model_->train(was_training_);
+  at::GradMode::set_enabled(grad_mode_);
+}
+
+}  // namespace rscvi

@@ -1,0 +1,71 @@
+// How a model is trained, and what comes of it. No LibTorch header here: the glue reads these types too.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/training/early_stopping.h"
+#include "core/training/kl_warmup.h"
+
+namespace rscvi {
+
+struct OptimiserOptions {
+  double lr = 1e-3;
+  double eps = 0.01;           // of Adam; unusually large, as in scvi
+  double weight_decay = 1e-6;  // L2 penalty, added to the gradient
+};
+
+// Held-out quantities that training can watch, both in nats per cell, smaller is better.
+enum class Metric { elbo, reconstruction_error };
+
+// InvalidArgument for an unknown name. The metric's name in tables is the same.
+Metric parse_metric(const std::string& option, const std::string& name);
+std::string name_of(Metric metric);
+
+// Cells that metrics are computed on.
+struct MonitoredSet {
+  std::string name;                 // "train_set", ...
+  std::vector<std::int64_t> cells;  // 0-based
+};
+
+struct TrainOptions {
+  std::int64_t n_epochs = 400;
+  OptimiserOptions optimiser;
+  std::int64_t batch_size = 128;
+  KlWarmup kl_warmup;
+  std::int64_t first_iteration = 0;  // minibatches that the model has seen in earlier calls, for the warm-up
+  bool corrupted = false;            // train and monitor on the corrupted counts
+
+  std::int64_t frequency = 0;  // metrics every so many epochs, before the first and after the last; 0: never
+  std::vector<Metric> metrics = {Metric::elbo};
+  std::vector<MonitoredSet> monitored;
+
+  std::optional<EarlyStoppingOptions> early_stopping;
+  Metric early_stopping_metric = Metric::elbo;
+  std::optional<Metric> save_best_state_metric;  // restore the weights that did best on it
+  std::string on = "test_set";                   // the monitored set that these two look at
+
+  std::int64_t max_nans = 10;  // so many minibatches in a row without a finite loss end training
+};
+
+enum class TrainStatus { completed, stopped_early, interrupted, diverged };
+
+// One row of the history; epoch 0 is before training.
+struct HistoryRow {
+  std::int64_t epoch = 0;
+  double loss = 0, kl_weight = 0, lr = 0;  // NaN in epoch 0
+  std::vector<double> metrics;             // set by set, metric by metric; NaN where not computed
+};
+
+struct TrainResult {
+  TrainStatus status = TrainStatus::completed;
+  std::int64_t epoch = 0;       // the last epoch that was begun
+  std::int64_t iterations = 0;  // minibatches trained on, those of earlier calls included
+  std::optional<std::int64_t> best_epoch;  // of save_best_state_metric
+  std::vector<std::string> metric_names;   // "elbo_train_set", ...
+  std::vector<HistoryRow> history;
+};
+
+}  // namespace rscvi
