@@ -169,7 +169,7 @@ setGeneric("get_sample_scale", signature = "post",
     function(post, transform_batch = NULL, gene_list = NULL, library_size = 1, return_df = NULL, n_samples = 1,
              return_mean = TRUE, noise = NULL, seed = NULL) standardGeneric("get_sample_scale"))
 
-#' @rdname posterior
+#' @rdname fitted-posterior
 #' @export
 setGeneric("posterior", signature = "object",
     function(object, name = "SCVI", set = c("all", "train_set", "test_set", "validation_set"))

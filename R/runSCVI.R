@@ -116,9 +116,10 @@ fit_key <- function(name) paste0("rscvi_", name)
 #' posterior(sce)
 #' posterior(sce[, sce$cell_type == "B cells"], set = "test_set")
 #' @name posterior
+#' @rdname fitted-posterior
 NULL
 
-#' @rdname posterior
+#' @rdname fitted-posterior
 #' @export
 setMethod("posterior", "SingleCellExperiment", function(object, name = "SCVI",
                                                         set = c("all", "train_set", "test_set", "validation_set")) {

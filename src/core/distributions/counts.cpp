@@ -72,8 +72,7 @@ struct FusedLogLikelihood : torch::autograd::Function<FusedLogLikelihood<Kernel>
     const at::Tensor theta_rows = Kernel::has_theta ? theta.contiguous() : at::Tensor();
     const at::Tensor pi_rows = Kernel::has_pi ? pi.contiguous() : at::Tensor();
     const at::Tensor total = at::empty({x.size(0)}, x.options());
-    const bool needs_gradient = mu.requires_grad() || (theta.defined() && theta.requires_grad()) ||
-                                (pi.defined() && pi.requires_grad());
+    const bool needs_gradient = mu.requires_grad() || theta.requires_grad() || pi.requires_grad();
     Derivatives derivatives;
     if (needs_gradient) {
       derivatives.mu = at::empty_like(mu_rows);
@@ -84,7 +83,12 @@ struct FusedLogLikelihood : torch::autograd::Function<FusedLogLikelihood<Kernel>
       sum_rows<Kernel, scalar_t>(x_rows, mu_rows, theta_rows, pi_rows, total, needs_gradient ? &derivatives : nullptr);
     });
     context->saved_data["theta_is_shared"] = Kernel::has_theta && theta.dim() == 1;
-    context->save_for_backward({derivatives.mu, derivatives.theta, derivatives.pi});
+    if (needs_gradient) {
+      variable_list saved = {derivatives.mu};
+      if (Kernel::has_theta) saved.push_back(derivatives.theta);
+      if (Kernel::has_pi) saved.push_back(derivatives.pi);
+      context->save_for_backward(std::move(saved));
+    }
     return total;
   }
 
@@ -150,11 +154,12 @@ at::Tensor entrywise(const at::Tensor& x, const at::Tensor& mu, const at::Tensor
 at::Tensor log_likelihood(CountDistribution distribution, const at::Tensor& x, const at::Tensor& mu,
                           const at::Tensor& theta, const at::Tensor& pi, bool fused) {
   if (!fused || !x.device().is_cpu()) return composed(distribution, x, mu, theta, pi).sum(-1);
+  const at::Tensor none = at::empty({0}, x.options());  // autograd takes no undefined tensor
   switch (distribution) {
     case CountDistribution::zinb:
       return FusedLogLikelihood<ZeroInflatedNegativeBinomialKernel>::apply(x, mu, theta, pi);
-    case CountDistribution::nb: return FusedLogLikelihood<NegativeBinomialKernel>::apply(x, mu, theta, pi);
-    default: return FusedLogLikelihood<PoissonKernel>::apply(x, mu, theta, pi);
+    case CountDistribution::nb: return FusedLogLikelihood<NegativeBinomialKernel>::apply(x, mu, theta, none);
+    default: return FusedLogLikelihood<PoissonKernel>::apply(x, mu, none, none);
   }
 }
 
