@@ -93,6 +93,10 @@ set_num_threads_cpp <- function(n) {
     invisible(.Call(`_rscvi_set_num_threads_cpp`, n))
 }
 
+matrix_product_gflops_cpp <- function() {
+    .Call(`_rscvi_matrix_product_gflops_cpp`)
+}
+
 cuda_is_available_cpp <- function() {
     .Call(`_rscvi_cuda_is_available_cpp`)
 }

@@ -12,4 +12,17 @@
 #' @keywords internal
 "_PACKAGE"
 
+# The reference BLAS of a bare Debian makes training about 40 times slower, and nothing else would say why.
+slow_blas_gflops <- 5
+
+.onAttach <- function(libname, pkgname) {
+    speed <- matrix_product_gflops_cpp()
+    if (speed < slow_blas_gflops) {
+        packageStartupMessage(sprintf(
+            "rscvi: matrix products run at %.1f Gflop/s here, which is slow. Install OpenBLAS (Debian, Ubuntu: %s).",
+            speed, "apt-get install libopenblas0"
+        ))
+    }
+}
+
 .onUnload <- function(libpath) library.dynam.unload("rscvi", libpath)

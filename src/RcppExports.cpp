@@ -298,6 +298,15 @@ BEGIN_RCPP
     return R_NilValue;
 END_RCPP
 }
+// matrix_product_gflops_cpp
+double matrix_product_gflops_cpp();
+RcppExport SEXP _rscvi_matrix_product_gflops_cpp() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(matrix_product_gflops_cpp());
+    return rcpp_result_gen;
+END_RCPP
+}
 // cuda_is_available_cpp
 bool cuda_is_available_cpp();
 RcppExport SEXP _rscvi_cuda_is_available_cpp() {
@@ -332,6 +341,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_rscvi_posterior_for_each_minibatch_cpp", (DL_FUNC) &_rscvi_posterior_for_each_minibatch_cpp, 2},
     {"_rscvi_train_cpp", (DL_FUNC) &_rscvi_train_cpp, 8},
     {"_rscvi_set_num_threads_cpp", (DL_FUNC) &_rscvi_set_num_threads_cpp, 1},
+    {"_rscvi_matrix_product_gflops_cpp", (DL_FUNC) &_rscvi_matrix_product_gflops_cpp, 0},
     {"_rscvi_cuda_is_available_cpp", (DL_FUNC) &_rscvi_cuda_is_available_cpp, 0},
     {NULL, NULL, 0}
 };

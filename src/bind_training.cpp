@@ -121,4 +121,7 @@ Rcpp::List train_cpp(SEXP model, SEXP dataset, Rcpp::IntegerVector cells, Rcpp::
 void set_num_threads_cpp(int n) { rscvi::api::set_num_threads(n); }
 
 // [[Rcpp::export(rng = false)]]
+double matrix_product_gflops_cpp() { return rscvi::api::matrix_product_gflops(); }
+
+// [[Rcpp::export(rng = false)]]
 bool cuda_is_available_cpp() { return rscvi::api::cuda_is_available(); }

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include "core/api/model_handle.h"
+#include "core/base/blas_speed.h"
 #include "core/base/device.h"
 #include "core/training/trainer.h"
 
@@ -16,6 +17,8 @@ TrainResult train(Model& model, std::shared_ptr<const Dataset> dataset, const st
     return rscvi::train(vae, std::move(dataset), train_cells, options, RandomStream(seed), monitor);
   });
 }
+
+double matrix_product_gflops() { return rscvi::matrix_product_gflops(); }
 
 void set_num_threads(int n) { at::set_num_threads(n); }
 

@@ -14,6 +14,9 @@ TrainResult train(Model& model, std::shared_ptr<const Dataset> dataset, const st
 
 bool cuda_is_available();
 
+// See core/base/blas_speed.h.
+double matrix_product_gflops();
+
 // Threads that LibTorch computes with, in this process.
 void set_num_threads(int n);
 
