@@ -59,51 +59,29 @@ NULL
 
 #' @rdname GeneExpressionDataset
 #' @export
-#' @importClassesFrom SummarizedExperiment SummarizedExperiment
-setMethod("GeneExpressionDataset", "SummarizedExperiment",
-    function(x, batch = NULL, labels = NULL, proteins = NULL, assay.type = "counts", gene_names = NULL,
-             cell_names = NULL, empty_cells = c("error", "keep", "drop"), assay = NULL, ...) {
-        check_no_dots(...)
-        if (!is.null(assay)) {
-            abort_rscvi(c("{.arg assay} is for Seurat objects.", i = "Use {.arg assay.type} for an assay of {.arg x}."))
-        }
-        counts <- summarized_counts(x, assay.type)
-        columns <- SummarizedExperiment::colData(x)
-        build_dataset(counts,
-            batch = cell_column(batch, "batch", columns, "colData(x)"),
-            labels = cell_column(labels, "labels", columns, "colData(x)"),
-            proteins = summarized_proteins(x, proteins), cell_data = columns,
-            gene_names = if (is.null(gene_names)) rownames(x) else gene_names,
-            cell_names = if (is.null(cell_names)) colnames(x) else cell_names,
-            empty_cells = empty_cells,
-            source = list(what = "assay.type", value = assay.type,
-                others = setdiff(SummarizedExperiment::assayNames(x), assay.type))
-        )
-    })
-
-#' @rdname GeneExpressionDataset
-#' @export
 setMethod("GeneExpressionDataset", "ANY",
     function(x, batch = NULL, labels = NULL, proteins = NULL, assay.type = "counts", gene_names = NULL,
              cell_names = NULL, empty_cells = c("error", "keep", "drop"), assay = NULL, ...) {
         check_no_dots(...)
-        # By name: a method for the class itself would need SeuratObject when this package is installed.
-        if (inherits(x, "Seurat")) {
-            parts <- seurat_parts(x, assay, assay.type, proteins)
-            source <- list(what = "assay.type", value = assay.type, others = setdiff(parts$layers, assay.type))
-        } else {
-            if (!is.null(assay)) abort_rscvi("{.arg assay} is for Seurat objects, and {.arg x} is none.")
-            parts <- list(counts = as_count_matrix(x), proteins = proteins, cell_data = NULL)
-            source <- NULL
+        is_seurat <- inherits(x, "Seurat")
+        if (!is.null(assay) && !is_seurat) {
+            abort_rscvi(c("{.arg assay} is for Seurat objects, and {.arg x} is none.",
+                i = "Use {.arg assay.type} for an assay of a SummarizedExperiment."))
         }
-        where <- if (is.null(parts$cell_data)) NULL else "the meta data of x"
+        parts <- if (is_seurat) {
+            seurat_parts(x, assay, assay.type, proteins)
+        } else if (is_summarized(x)) {
+            summarized_parts(x, assay.type, proteins)
+        } else {
+            list(counts = as_count_matrix(x), proteins = proteins)
+        }
         build_dataset(parts$counts,
-            batch = cell_column(batch, "batch", parts$cell_data, where),
-            labels = cell_column(labels, "labels", parts$cell_data, where),
+            batch = cell_column(batch, "batch", parts$cell_data, parts$cell_data_name),
+            labels = cell_column(labels, "labels", parts$cell_data, parts$cell_data_name),
             proteins = parts$proteins, cell_data = parts$cell_data,
             gene_names = if (is.null(gene_names)) rownames(parts$counts) else gene_names,
             cell_names = if (is.null(cell_names)) colnames(parts$counts) else cell_names,
-            empty_cells = empty_cells, source = source
+            empty_cells = empty_cells, source = parts$source
         )
     })
 

@@ -26,6 +26,26 @@ as_count_matrix <- function(x, arg = "x") {
 
 # SummarizedExperiment and SingleCellExperiment -----------------------------------------------------------------------
 
+# Asked here, and not by method dispatch, so that their namespaces (280 MB of memory, seconds to load) are loaded when such
+# an object comes along and not with this package.
+is_summarized <- function(x, class = "SummarizedExperiment") {
+    home <- attr(class(x), "package")
+    # An object may come from a file, before the package of its class was loaded.
+    if (isS4(x) && !is.null(home) && home != ".GlobalEnv") requireNamespace(home, quietly = TRUE)
+    methods::is(x, class)
+}
+
+summarized_parts <- function(x, assay.type, proteins) {
+    counts <- summarized_counts(x, assay.type)
+    counts@Dimnames <- list(rownames(x), colnames(x))
+    list(
+        counts = counts, proteins = summarized_proteins(x, proteins),
+        cell_data = SummarizedExperiment::colData(x), cell_data_name = "colData(x)",
+        source = list(what = "assay.type", value = assay.type,
+            others = setdiff(SummarizedExperiment::assayNames(x), assay.type))
+    )
+}
+
 summarized_counts <- function(x, assay.type) {
     check_string(assay.type, "assay.type")
     known <- SummarizedExperiment::assayNames(x)
@@ -112,8 +132,11 @@ seurat_parts <- function(x, assay, assay.type, proteins) {
     meta <- methods::slot(x, "meta.data")
     cells <- intersect(rownames(meta), colnames(counts))
     if (!identical(cells, colnames(counts))) counts <- counts[, cells, drop = FALSE]
-    list(counts = counts, layers = layers, proteins = seurat_proteins(x, proteins, cells),
-        cell_data = meta[cells, , drop = FALSE])
+    list(
+        counts = counts, proteins = seurat_proteins(x, proteins, cells),
+        cell_data = meta[cells, , drop = FALSE], cell_data_name = "the meta data of x",
+        source = list(what = "assay.type", value = assay.type, others = setdiff(layers, assay.type))
+    )
 }
 
 seurat_proteins <- function(x, proteins, cells) {

@@ -8,7 +8,6 @@
 #' @importFrom stats update
 #' @importClassesFrom Matrix dgCMatrix
 #' @importClassesFrom S4Vectors DFrame
-#' @importClassesFrom SingleCellExperiment SingleCellExperiment
 #' @keywords internal
 "_PACKAGE"
 

@@ -31,9 +31,10 @@ NULL
 
 #' @rdname runSCVI
 #' @export
-setMethod("runSCVI", "SingleCellExperiment", function(x, batch = NULL, labels = NULL, assay.type = "counts",
-                                                      n_latent = 10, n_epochs = NULL, name = "SCVI", subset_row = NULL,
-                                                      seed = NULL, verbose = NULL, ...) {
+setMethod("runSCVI", "ANY", function(x, batch = NULL, labels = NULL, assay.type = "counts", n_latent = 10,
+                                     n_epochs = NULL, name = "SCVI", subset_row = NULL, seed = NULL, verbose = NULL,
+                                     ...) {
+    x <- as_single_cell(x)
     check_string(name, "name")
     arguments <- sort_arguments(list(...))
     seed <- resolve_seed(seed)
@@ -48,20 +49,19 @@ setMethod("runSCVI", "SingleCellExperiment", function(x, batch = NULL, labels = 
     store_fit(x, name, trainer, assay.type, rows)
 })
 
-#' @rdname runSCVI
-#' @export
-setMethod("runSCVI", "SummarizedExperiment", function(x, ...) {
-    runSCVI(methods::as(x, "SingleCellExperiment"), ...)
-})
-
-#' @rdname runSCVI
-#' @export
-setMethod("runSCVI", "ANY", function(x, ...) {
+# What can hold a reduced dimension, or can be made into such a thing. See is_summarized() on why there is no method for
+# the class itself.
+as_single_cell <- function(x, arg = "x") {
+    if (is_summarized(x, "SingleCellExperiment")) return(x)
+    if (is_summarized(x)) {
+        requireNamespace("SingleCellExperiment")
+        return(methods::as(x, "SingleCellExperiment"))
+    }
     abort_rscvi(c(
-        "{.arg x} must be a {.cls SingleCellExperiment}, not {describe_value(x)}.",
+        "{.arg {arg}} must be a {.cls SingleCellExperiment}, not {describe_value(x)}.",
         i = "For a matrix: {.code SingleCellExperiment(list(counts = x))}, or {.fn GeneExpressionDataset} and {.fn VAE}."
     ))
-})
+}
 
 # Which of runSCVI's further arguments goes where.
 sort_arguments <- function(given) {
@@ -121,8 +121,9 @@ NULL
 
 #' @rdname fitted-posterior
 #' @export
-setMethod("posterior", "SingleCellExperiment", function(object, name = "SCVI",
-                                                        set = c("all", "train_set", "test_set", "validation_set")) {
+setMethod("posterior", "ANY", function(object, name = "SCVI",
+                                       set = c("all", "train_set", "test_set", "validation_set")) {
+    object <- as_single_cell(object, "object")
     check_string(name, "name")
     set <- check_choice(set[1L], "set", c("all", "train_set", "test_set", "validation_set"))
     fit <- SingleCellExperiment::int_metadata(object)[[fit_key(name)]]
