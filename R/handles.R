@@ -41,6 +41,17 @@ sync_weights <- function(model) {
     invisible(model)
 }
 
+# A call of the glue that changes a model. If it fails, the core's half-changed object is dropped, and the model is as it
+# was.
+change_model <- function(model, expr) {
+    changed <- FALSE
+    on.exit(if (!changed) model@state$handle <- NULL)
+    value <- core(expr)
+    sync_weights(model)
+    changed <- TRUE
+    value
+}
+
 # The threads of OpenMP do not survive a fork, and a child that waits for them hangs: it works on one thread.
 process <- new.env(parent = emptyenv())
 settle_after_fork <- function() {

@@ -13,6 +13,15 @@ training_progress <- function(n_epochs, verbose) {
     if (cli::is_dynamic_tty()) bar_progress(n_epochs) else line_progress()
 }
 
+# Ctrl-C while R draws would jump past the core, and leave the model between two states: it becomes a wish to stop.
+interruptible <- function(update) {
+    if (is.null(update)) return(NULL)
+    function(...) tryCatch({
+        update(...)
+        TRUE
+    }, interrupt = function(condition) FALSE)
+}
+
 bar_progress <- function(n_epochs) {
     owner <- new.env()
     id <- cli::cli_progress_bar(

@@ -20,11 +20,10 @@ setMethod("train", "UnsupervisedTrainer", function(trainer, n_epochs = 400, lr =
     if (is.null(verbose)) verbose <- trainer@options$show_progbar
     progress <- training_progress(n_epochs, resolve_verbose(verbose))
     on.exit(progress$done())
-    result <- core(train_cpp(
+    result <- change_model(trainer@model, train_cpp(
         model_handle(trainer@model), dataset_handle(current_dataset(trainer)), trainer@sets$train_set, options,
-        trainer@options$early_stopping, trainer@options$use_cuda, resolve_seed(seed), progress$update
+        trainer@options$early_stopping, trainer@options$use_cuda, resolve_seed(seed), interruptible(progress$update)
     ))
-    sync_weights(trainer@model)
     trainer@state$n_iter <- result$iterations
     trainer@state$history <- as.data.frame(result$history, optional = TRUE)
     report_training(result, n_epochs, lr)
@@ -42,7 +41,8 @@ report_training <- function(result, n_epochs, lr) {
     switch(result$status,
         diverged = abort_rscvi(c(
             "Training diverged in epoch {epoch} of {n_epochs}: the loss or the weights are no longer finite.",
-            i = "The model is as it was after epoch {epoch - 1}. A lower learning rate ({.code lr = {format(lr / 10)}})
+            i = "The model is as it was {if (result$sound_epoch == 0) 'before training' else
+                 paste('after epoch', result$sound_epoch)}. A lower learning rate ({.code lr = {format(lr / 10)}})
                  usually helps."
         ), class = "diverged"),
         interrupted = warn_rscvi("Training was interrupted in epoch {epoch} of {n_epochs}; the model is as it was then.",

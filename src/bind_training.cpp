@@ -5,14 +5,19 @@
 #include "core/api/training.h"
 #include "handle.h"
 
-using namespace rscvi::glue;  // NOLINT: this file is glue and nothing else
+using rscvi::glue::DatasetHandle;
+using rscvi::glue::from_handle;
+using rscvi::glue::option;
+using rscvi::glue::to_optional;
+using rscvi::glue::to_seed;
+using rscvi::glue::to_zero_based;
 
 namespace {
 
 void check_user_interrupt(void*) { R_CheckUserInterrupt(); }
 
-// Progress goes to an R function of (epoch, n_epochs, loss); Ctrl-C is looked for between minibatches. R would
-// otherwise jump out of the core with a long jump, past every destructor.
+// Progress goes to an R function of (epoch, n_epochs, loss) that returns whether to go on; Ctrl-C is looked for between
+// minibatches. R would otherwise jump out of the core with a long jump, past every destructor.
 class RMonitor final : public rscvi::Monitor {
  public:
   explicit RMonitor(SEXP on_epoch) : on_epoch_(on_epoch) {}
@@ -20,7 +25,9 @@ class RMonitor final : public rscvi::Monitor {
   void on_epoch(const rscvi::EpochReport& report) override {
     if (Rf_isNull(on_epoch_)) return;
     const Rcpp::Function call(static_cast<SEXP>(on_epoch_));
-    call(static_cast<double>(report.epoch), static_cast<double>(report.n_epochs), report.loss);
+    const Rcpp::RObject go_on =
+        call(static_cast<double>(report.epoch), static_cast<double>(report.n_epochs), report.loss);
+    stopped_ = stopped_ || !Rcpp::as<bool>(go_on);
   }
 
   bool should_stop() override {
@@ -112,6 +119,7 @@ Rcpp::List train_cpp(SEXP model, SEXP dataset, Rcpp::IntegerVector cells, Rcpp::
   const char* statuses[] = {"completed", "stopped_early", "interrupted", "diverged"};
   return Rcpp::List::create(Rcpp::Named("status") = statuses[static_cast<int>(result.status)],
                             Rcpp::Named("epoch") = static_cast<double>(result.epoch),
+                            Rcpp::Named("sound_epoch") = static_cast<double>(result.sound_epoch),
                             Rcpp::Named("iterations") = static_cast<double>(result.iterations),
                             Rcpp::Named("best_epoch") = result.best_epoch ? static_cast<double>(*result.best_epoch) : NA_REAL,
                             Rcpp::Named("history") = to_history(result));

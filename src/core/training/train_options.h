@@ -63,6 +63,7 @@ struct TrainResult {
   TrainStatus status = TrainStatus::completed;
   std::int64_t epoch = 0;       // the last epoch that was begun
   std::int64_t iterations = 0;  // minibatches trained on, those of earlier calls included
+  std::int64_t sound_epoch = 0;  // diverged: the model is as it was after this epoch; 0: before training
   std::optional<std::int64_t> best_epoch;  // of save_best_state_metric
   std::vector<std::string> metric_names;   // "elbo_train_set", ...
   std::vector<HistoryRow> history;

@@ -88,7 +88,8 @@ class Run {
       record(epoch, loss, kl_weight_at_start, optimiser_.lr());
       monitor_.on_epoch({epoch, options_.n_epochs, loss});
       if (result_.status == TrainStatus::interrupted) break;
-      last_sound_state_ = copy_state(*model_);
+      untried_state_ = copy_state(*model_);
+      untried_epoch_ = epoch;
       if (!observe(epoch)) {
         result_.status = TrainStatus::stopped_early;
         break;
@@ -133,11 +134,21 @@ class Run {
     ++result_.iterations;
     if (std::isfinite(value)) {
       nans_in_a_row_ = 0;
+      accept_untried_state();
       optimiser_.step(loss);
     } else if (++nans_in_a_row_ >= options_.max_nans) {
       result_.status = TrainStatus::diverged;
     }
     return value;
+  }
+
+  // Weights can be finite and still so large that every loss is not: the end of an epoch is sound, and worth going back
+  // to, once the next epoch got a finite loss from it.
+  void accept_untried_state() {
+    if (untried_state_.empty()) return;
+    last_sound_state_ = std::move(untried_state_);
+    untried_state_.clear();
+    result_.sound_epoch = untried_epoch_;
   }
 
   bool metrics_are_due(std::int64_t epoch) const {
@@ -209,7 +220,8 @@ class Run {
   Optimiser optimiser_;
   CountsKind counts_;
   std::optional<EarlyStopping> early_stopping_;
-  State last_sound_state_, best_state_;
+  State last_sound_state_, untried_state_, best_state_;
+  std::int64_t untried_epoch_ = 0;
   double best_value_ = std::numeric_limits<double>::infinity();
   std::int64_t nans_in_a_row_ = 0;
   TrainResult result_;

@@ -13,7 +13,7 @@ namespace rscvi {
 
 // Minimises the mean over cells of reconst_loss + kl_l + w kl_z on `train_cells`, w the warm-up weight, with Adam.
 // Each epoch visits the cells in a new random order; a minibatch of fewer than 3 cells is skipped.
-// On divergence the model is put back to the end of the last epoch that was sound.
+// On divergence the model is put back to the end of the last epoch whose weights are finite and gave a finite loss.
 TrainResult train(Vae model, std::shared_ptr<const Dataset> dataset, const std::vector<std::int64_t>& train_cells,
                   const TrainOptions& options, const RandomStream& random, Monitor& monitor);
 
