@@ -20,9 +20,14 @@ check_cells_by_genes <- function(x, model, arg = "x") {
     x
 }
 
-# Codes of batches or labels: a factor (matched to the model's levels by name if it knows them), or 1-based codes.
-check_codes <- function(x, arg, n_cells, n_levels, level_names) {
+# Codes of batches or labels: a factor (matched to the model's levels by name if it knows them), or 1-based codes. A
+# model that does not use them takes any number of levels.
+check_codes <- function(x, arg, n_cells, n_levels, level_names, used) {
     if (is.null(x)) return(NULL)
+    if (is.character(x) && is.null(level_names)) {
+        abort_rscvi("{.arg {arg}} has names, but this model was built from numbers and knows none: give a factor or
+            1-based codes.")
+    }
     if (is.factor(x) || is.character(x)) {
         names <- if (is.null(level_names)) levels(as.factor(x)) else level_names
         code <- match(as.character(x), names)
@@ -32,7 +37,7 @@ check_codes <- function(x, arg, n_cells, n_levels, level_names) {
         }
         x <- code
     }
-    x <- check_indices(if (is.matrix(x)) as.vector(x) else x, arg, max(n_levels, 1L, if (n_levels < 2L) Inf))
+    x <- check_indices(if (is.matrix(x)) as.vector(x) else x, arg, if (used) n_levels else Inf)
     if (length(x) != n_cells) {
         abort_rscvi("{.arg {arg}} must have one element a cell ({n_cells}), not {length(x)}.")
     }
@@ -128,9 +133,9 @@ inference <- function(model, x, batch_index = NULL, y = NULL, n_samples = 1, tra
                       seed = NULL) {
     check_class(model, "model", "SCVIModel")
     n_samples <- check_count(n_samples, "n_samples", lower = 1L)
-    cells <- check_cells(list(x = x, batch_index = batch_index, y = y), model)
     transform_batch <- check_transform_batch(transform_batch, model)
-    if (is.null(batch_index) && !is.null(transform_batch)) cells$batch_index <- rep(transform_batch, nrow(cells$x))
+    if (is.null(batch_index) && !is.null(transform_batch)) batch_index <- rep(transform_batch, NROW(x))
+    cells <- check_cells(list(x = x, batch_index = batch_index, y = y), model)
     noise <- check_noise(noise, nrow(cells$x), model@options$n_latent, if (n_samples > 1L) n_samples)
     core(model_inference_cpp(model_handle(model), cells, n_samples, transform_batch, noise, resolve_seed(seed)))
 }
@@ -151,9 +156,17 @@ check_cells <- function(cells, model, for_loss = FALSE) {
     o <- model@options
     cells$x <- check_cells_by_genes(cells$x, model)
     n <- nrow(cells$x)
-    cells$batch_index <- check_codes(cells$batch_index, "batch_index", n, o$n_batch, model@batch_levels)
-    cells$y <- check_codes(cells$y, "y", n, o$n_labels, model@label_levels)
-    if (is.null(cells$y) && o$dispersion == "gene-label") {
+    batch_is_used <- o$n_batch > 1L || o$dispersion == "gene-batch"
+    label_is_used <- o$dispersion == "gene-label"
+    # Where there is only one, it need not be said.
+    if (is.null(cells$batch_index) && batch_is_used && o$n_batch == 1L) cells$batch_index <- rep(1L, n)
+    if (is.null(cells$y) && label_is_used && o$n_labels == 1L) cells$y <- rep(1L, n)
+    cells$batch_index <- check_codes(cells$batch_index, "batch_index", n, o$n_batch, model@batch_levels, batch_is_used)
+    cells$y <- check_codes(cells$y, "y", n, o$n_labels, model@label_levels, label_is_used)
+    if (is.null(cells$batch_index) && batch_is_used) {
+        abort_rscvi("{.arg batch_index} is needed: this model was built for {o$n_batch} batches.")
+    }
+    if (is.null(cells$y) && label_is_used) {
         abort_rscvi("{.arg y} is needed: this model has one dispersion per gene and label.")
     }
     if (for_loss) {
@@ -213,14 +226,12 @@ fit_minibatches <- function(model, minibatches, kl_weight = 1, lr = 1e-3, eps = 
         minibatches[[k]] <- checked$cells
         noise[[k]] <- checked$noise
     }
-    losses <- core(model_fit_minibatches_cpp(
+    change_model(model, model_fit_minibatches_cpp(
         model_handle(model), minibatches, noise,
         check_number(kl_weight, "kl_weight", lower = 0),
         check_number(lr, "lr", lower = 0, lower_open = TRUE), check_number(eps, "eps", lower = 0, lower_open = TRUE),
         check_number(weight_decay, "weight_decay", lower = 0), resolve_seed(seed)
     ))
-    sync_weights(model)
-    losses
 }
 
 #' Log-probability of counts
