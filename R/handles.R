@@ -56,6 +56,6 @@ change_model <- function(model, expr) {
 process <- new.env(parent = emptyenv())
 settle_after_fork <- function() {
     if (identical(process$id, Sys.getpid())) return(invisible())
-    if (!is.null(process$id)) set_num_threads_cpp(1L)
+    set_num_threads_cpp(1L)
     process$id <- Sys.getpid()
 }

@@ -11,6 +11,9 @@
 #' @keywords internal
 "_PACKAGE"
 
+# Known from the start, so that a fork can tell that it is one (see settle_after_fork() in handles.R).
+.onLoad <- function(libname, pkgname) process$id <- Sys.getpid()
+
 # The reference BLAS of a bare Debian makes training about 40 times slower, and nothing else would say why.
 slow_blas_gflops <- 5
 

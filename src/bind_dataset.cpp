@@ -5,7 +5,11 @@
 #include "core/api/dataset.h"
 #include "handle.h"
 
-using namespace rscvi::glue;  // NOLINT: this file is glue and nothing else
+using rscvi::glue::DatasetHandle;
+using rscvi::glue::to_one_based;
+using rscvi::glue::to_optional;
+using rscvi::glue::to_seed;
+using rscvi::glue::to_zero_based;
 using SparseCounts = Eigen::Map<Eigen::SparseMatrix<double>>;
 
 // [[Rcpp::export(rng = false)]]

@@ -6,7 +6,14 @@
 #include "core/api/model.h"
 #include "handle.h"
 
-using namespace rscvi::glue;  // NOLINT: this file is glue and nothing else
+using rscvi::glue::from_handle;
+using rscvi::glue::option;
+using rscvi::glue::to_array;
+using rscvi::glue::to_noise;
+using rscvi::glue::to_optional;
+using rscvi::glue::to_r;
+using rscvi::glue::to_seed;
+using rscvi::glue::to_zero_based;
 using rscvi::api::Model;
 
 namespace {

@@ -6,7 +6,15 @@
 #include "core/api/posterior.h"
 #include "handle.h"
 
-using namespace rscvi::glue;  // NOLINT: this file is glue and nothing else
+using rscvi::glue::DatasetHandle;
+using rscvi::glue::from_handle;
+using rscvi::glue::option;
+using rscvi::glue::to_noise;
+using rscvi::glue::to_one_based;
+using rscvi::glue::to_optional;
+using rscvi::glue::to_r;
+using rscvi::glue::to_seed;
+using rscvi::glue::to_zero_based;
 using rscvi::api::Posterior;
 
 namespace {
