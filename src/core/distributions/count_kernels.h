@@ -52,10 +52,11 @@ struct NegativeBinomialKernel {
     if (x == T(0)) {
       const T safe_theta = std::max(theta, T(tiny)), safe_mu = std::max(mu, T(0));
       const T t = safe_theta + T(eps), s = safe_theta + safe_mu + T(eps);
-      const T q = std::log1p(safe_mu / t);
+      const T ratio = safe_mu / t, share = safe_theta / s;  // theta * mu would overflow a float where these do not
+      const T q = std::log1p(ratio);
       term.value = -safe_theta * q;
-      term.d_mu = -safe_theta / s;
-      term.d_theta = -q + safe_theta * safe_mu / (t * s);
+      term.d_mu = -share;
+      term.d_theta = -q + share * ratio;
       return term;
     }
     const double c = x, r = std::max<double>(theta, tiny), m = std::max<double>(mu, 0.0);

@@ -51,10 +51,10 @@ inline double lgamma_rising(double theta, double x) {
   }
   // Move theta up to where Stirling's series holds: lgamma(theta) = lgamma(theta + 1) - ln(theta).
   const double log_theta = std::log(theta);
-  double shift = 0.0, z = theta, y = theta + x;
-  for (; z < stirling_from; z += 1.0) shift += std::log(z);
-  for (; y < stirling_from; y += 1.0) shift -= std::log(y);
-  const double gap = y - z;
+  // gap is y - z, counted rather than subtracted: y is rounded to theta's last digit, which log(z) below would blow up.
+  double shift = 0.0, z = theta, y = theta + x, gap = x;
+  for (; z < stirling_from; z += 1.0, gap -= 1.0) shift += std::log(z);
+  for (; y < stirling_from; y += 1.0, gap += 1.0) shift -= std::log(y);
   return (y - 0.5) * std::log1p(gap / z) + gap * std::log(z) - gap + stirling_tail(y) - stirling_tail(z) + shift -
          x * log_theta;
 }
@@ -67,10 +67,10 @@ inline double digamma_rising(double theta, double x) {
     for (double k = 0.0; k < x; ++k) sum += 1.0 / (theta + k);
     return sum;
   }
-  double z = theta, y = theta + x;
-  for (; z < stirling_from; z += 1.0) sum += 1.0 / z;
-  for (; y < stirling_from; y += 1.0) sum -= 1.0 / y;
-  return sum + std::log1p((y - z) / z) + digamma_tail(y) - digamma_tail(z);
+  double z = theta, y = theta + x, gap = x;  // as above
+  for (; z < stirling_from; z += 1.0, gap -= 1.0) sum += 1.0 / z;
+  for (; y < stirling_from; y += 1.0, gap += 1.0) sum -= 1.0 / y;
+  return sum + std::log1p(gap / z) + digamma_tail(y) - digamma_tail(z);
 }
 
 // ln(x!) = lgamma(x + 1), from a table for the counts that data are made of.
