@@ -47,6 +47,12 @@ at::Tensor RandomStream::uniform(at::IntArrayRef sizes, double bound) {
   return at::empty(sizes, at::kFloat).uniform_(-bound, bound, cpu_);
 }
 
+std::vector<std::int64_t> RandomStream::integers(std::int64_t n, std::int64_t below) {
+  const at::Tensor draws = at::empty({n}, at::kLong).random_(0, below, cpu_);
+  const std::int64_t* begin = draws.data_ptr<std::int64_t>();
+  return std::vector<std::int64_t>(begin, begin + n);
+}
+
 std::vector<std::int64_t> RandomStream::permutation(std::int64_t n) {
   const at::Tensor order = at::randperm(n, cpu_, at::TensorOptions().dtype(at::kLong));
   const std::int64_t* begin = order.data_ptr<std::int64_t>();

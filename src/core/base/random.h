@@ -25,6 +25,9 @@ class RandomStream {
   // Uniform draws in [-bound, bound), float32 on the CPU.
   at::Tensor uniform(at::IntArrayRef sizes, double bound);
 
+  // n draws with replacement from 0 .. below - 1.
+  std::vector<std::int64_t> integers(std::int64_t n, std::int64_t below);
+
   // A random order of 0 .. n - 1.
   std::vector<std::int64_t> permutation(std::int64_t n);
 

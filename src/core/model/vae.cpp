@@ -37,16 +37,23 @@ FullyConnectedOptions decoder_block(const VaeOptions& options) {
   return block;
 }
 
-at::Tensor noise_or_draw(const at::Tensor& given, at::IntArrayRef sizes, c10::Device device, const char* name,
-                         RandomStream& random) {
-  if (!given.defined()) return random.normal(sizes, device);
-  if (given.sizes() != sizes) {
-    std::string expected, found;
-    for (const auto n : sizes) expected += (expected.empty() ? "" : " x ") + std::to_string(n);
-    for (const auto n : given.sizes()) found += (found.empty() ? "" : " x ") + std::to_string(n);
-    throw InvalidArgument(std::string("noise$") + name + " must be " + expected + ", not " + found);
+std::string describe(at::IntArrayRef sizes) {
+  std::string text;
+  for (const auto n : sizes) text += (text.empty() ? "" : " x ") + std::to_string(n);
+  return text;
+}
+
+// mean + sqrt(variance) * noise: one draw of shape (B, .), or n_samples of them, (S, B, .). `name` is the noise's.
+at::Tensor draw_normal(const at::Tensor& mean, const at::Tensor& variance, std::optional<std::int64_t> n_samples,
+                       const at::Tensor& noise, const char* name, RandomStream& random) {
+  std::vector<std::int64_t> sizes = mean.sizes().vec();
+  if (n_samples) sizes.insert(sizes.begin(), *n_samples);
+  if (!noise.defined()) return mean + at::sqrt(variance) * random.normal(sizes, mean.device());
+  if (noise.sizes() != sizes) {
+    throw InvalidArgument(std::string("noise$") + name + " must be " + describe(sizes) + ", not " +
+                          describe(noise.sizes()));
   }
-  return given.to(device);
+  return mean + at::sqrt(variance) * noise.to(mean.device());
 }
 
 }  // namespace
@@ -68,8 +75,14 @@ VaeImpl::VaeImpl(const VaeOptions& options, RandomStream& random) : options_(opt
 
 c10::Device VaeImpl::device() const { return parameters().front().device(); }
 
+at::Tensor VaeImpl::encoder_input(const at::Tensor& x) const { return options_.log_variational ? at::log1p(x) : x; }
+
+GaussianParameters VaeImpl::encode_z(const at::Tensor& x, RandomStream& random) {
+  return z_encoder_->forward(encoder_input(x), {}, random);
+}
+
 EncodedCells VaeImpl::encode(const at::Tensor& x, RandomStream& random) {
-  const at::Tensor input = options_.log_variational ? at::log1p(x) : x;
+  const at::Tensor input = encoder_input(x);
   const GaussianParameters z = z_encoder_->forward(input, {}, random);
   const GaussianParameters l = l_encoder_->forward(input, {}, random);
   return {z.mean, z.variance, l.mean, l.variance};
@@ -77,17 +90,16 @@ EncodedCells VaeImpl::encode(const at::Tensor& x, RandomStream& random) {
 
 LatentDraw VaeImpl::draw(const EncodedCells& encoded, std::optional<std::int64_t> n_samples, const Noise& noise,
                          RandomStream& random) const {
-  std::vector<std::int64_t> z_sizes = encoded.qz_m.sizes().vec(), library_sizes = encoded.ql_m.sizes().vec();
-  if (n_samples) {
-    z_sizes.insert(z_sizes.begin(), *n_samples);
-    library_sizes.insert(library_sizes.begin(), *n_samples);
-  }
-  const c10::Device device = encoded.qz_m.device();
+  LatentDraw draw = draw_z(encoded, n_samples, noise.z, random);
+  draw.library = draw_normal(encoded.ql_m, encoded.ql_v, n_samples, noise.library, "library", random);
+  return draw;
+}
+
+LatentDraw VaeImpl::draw_z(const EncodedCells& encoded, std::optional<std::int64_t> n_samples, const at::Tensor& noise,
+                           RandomStream& random) const {
   LatentDraw draw;
-  draw.gaussian = encoded.qz_m + at::sqrt(encoded.qz_v) * noise_or_draw(noise.z, z_sizes, device, "z", random);
+  draw.gaussian = draw_normal(encoded.qz_m, encoded.qz_v, n_samples, noise, "z", random);
   draw.z = options_.latent_distribution == LatentDistribution::normal ? draw.gaussian : at::softmax(draw.gaussian, -1);
-  draw.library =
-      encoded.ql_m + at::sqrt(encoded.ql_v) * noise_or_draw(noise.library, library_sizes, device, "library", random);
   return draw;
 }
 
@@ -117,6 +129,14 @@ CountParameters VaeImpl::decode(const LatentDraw& draw, const at::Tensor& batch_
   parameters.px_r = wants.dispersion ? at::exp(shaped(decoded.log_dispersion)) : dispersion(batch_index, label);
   parameters.px_dropout = shaped(decoded.dropout);
   return parameters;
+}
+
+at::Tensor VaeImpl::decode_hidden(const at::Tensor& z, const at::Tensor& batch_index, RandomStream& random) {
+  return decoder_->hidden(z, {batch_index}, random);
+}
+
+at::Tensor VaeImpl::scale_logits(const at::Tensor& hidden, std::int64_t first, std::int64_t n) {
+  return decoder_->scale_logits(hidden, first, n);
 }
 
 at::Tensor VaeImpl::log_likelihood(const at::Tensor& x, const CountParameters& parameters) const {

@@ -62,15 +62,25 @@ class VaeImpl : public torch::nn::Module {
   c10::Device device() const;
 
   EncodedCells encode(const at::Tensor& x, RandomStream& random);
+  GaussianParameters encode_z(const at::Tensor& x, RandomStream& random);  // its half that knows of z alone
 
   // One draw (n_samples absent) of shape (B, .), or n_samples draws of shape (S, B, .).
   LatentDraw draw(const EncodedCells& encoded, std::optional<std::int64_t> n_samples, const Noise& noise,
                   RandomStream& random) const;
 
+  // z alone: `library` stays undefined.
+  LatentDraw draw_z(const EncodedCells& encoded, std::optional<std::int64_t> n_samples, const at::Tensor& noise,
+                    RandomStream& random) const;
+
   // `batch_index` is the batch to decode as, which need not be the observed one. Draws of shape (S, B, .) are decoded
   // as S * B cells.
   CountParameters decode(const LatentDraw& draw, const at::Tensor& batch_index, const at::Tensor& label,
                          bool want_dropout, RandomStream& random);
+
+  // decode() for px_scale alone, a few genes at a time: hidden state of B draws, (B, n_hidden), and the logits whose
+  // softmax over all genes is px_scale, for genes first .. first + n - 1, (B, n).
+  at::Tensor decode_hidden(const at::Tensor& z, const at::Tensor& batch_index, RandomStream& random);
+  at::Tensor scale_logits(const at::Tensor& hidden, std::int64_t first, std::int64_t n);
 
   // ln p(x | parameters), (B).
   at::Tensor log_likelihood(const at::Tensor& x, const CountParameters& parameters) const;
@@ -78,6 +88,7 @@ class VaeImpl : public torch::nn::Module {
   LossTerms loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random);
 
  private:
+  at::Tensor encoder_input(const at::Tensor& x) const;
   at::Tensor dispersion(const at::Tensor& batch_index, const at::Tensor& label) const;
 
   VaeOptions options_;

@@ -14,12 +14,20 @@ DecoderImpl::DecoderImpl(const FullyConnectedOptions& block, std::int64_t n_gene
 
 DecoderOutput DecoderImpl::forward(const at::Tensor& z, const Covariates& covariates, const DecoderWants& wants,
                                    RandomStream& random) {
-  const at::Tensor h = px_decoder_->forward(z, covariates, random);
+  const at::Tensor h = hidden(z, covariates, random);
   DecoderOutput out;
   out.scale = at::softmax(px_scale_decoder_->forward(h), -1);
   if (wants.dispersion) out.log_dispersion = px_r_decoder_->forward(h);
   if (wants.dropout) out.dropout = px_dropout_decoder_->forward(h);
   return out;
+}
+
+at::Tensor DecoderImpl::hidden(const at::Tensor& z, const Covariates& covariates, RandomStream& random) {
+  return px_decoder_->forward(z, covariates, random);
+}
+
+at::Tensor DecoderImpl::scale_logits(const at::Tensor& hidden, std::int64_t first, std::int64_t n) {
+  return at::linear(hidden, px_scale_decoder_->weight.narrow(0, first, n), px_scale_decoder_->bias.narrow(0, first, n));
 }
 
 }  // namespace rscvi

@@ -24,6 +24,11 @@ class DecoderImpl : public torch::nn::Module {
   DecoderOutput forward(const at::Tensor& z, const Covariates& covariates, const DecoderWants& wants,
                         RandomStream& random);
 
+  // forward() in two steps, for whoever wants a few genes at a time: the last hidden layer, (B, n_hidden), and from it
+  // the logits of `scale` for genes first .. first + n - 1, (B, n).
+  at::Tensor hidden(const at::Tensor& z, const Covariates& covariates, RandomStream& random);
+  at::Tensor scale_logits(const at::Tensor& hidden, std::int64_t first, std::int64_t n);
+
  private:
   FullyConnected px_decoder_{nullptr};
   Linear px_scale_decoder_{nullptr};
