@@ -180,3 +180,43 @@ setGeneric("posterior", signature = "object",
 setGeneric("runSCVI", signature = "x", function(x, ...) standardGeneric("runSCVI"))
 
 # end of: trainers and posteriors -------------------------------------------------------------------------------------
+
+# differential expression ---------------------------------------------------------------------------------------------
+
+#' @rdname differential_expression_score
+#' @export
+setGeneric("get_bayes_factors", signature = "post", function(
+    post, idx1 = NULL, idx2 = NULL, mode = "vanilla", batchid1 = NULL, batchid2 = NULL, use_observed_batches = FALSE,
+    n_samples = 5000, use_permutation = FALSE, M_permutation = 10000, change_fn = NULL, m1_domain_fn = NULL,
+    delta = 0.5, cred_interval_lvls = NULL, pseudocounts = NULL, fdr_target = NULL, group1 = NULL, group2 = NULL,
+    seed = NULL
+) standardGeneric("get_bayes_factors"))
+
+#' @rdname differential_expression_score
+#' @export
+setGeneric("differential_expression_score", signature = "post", function(
+    post, idx1 = NULL, idx2 = NULL, mode = "vanilla", batchid1 = NULL, batchid2 = NULL, use_observed_batches = FALSE,
+    n_samples = 5000, use_permutation = FALSE, M_permutation = 10000, all_stats = TRUE, change_fn = NULL,
+    m1_domain_fn = NULL, delta = 0.5, cred_interval_lvls = NULL, pseudocounts = NULL, fdr_target = NULL,
+    group1 = NULL, group2 = NULL, seed = NULL
+) standardGeneric("differential_expression_score"))
+
+#' @rdname one_vs_all_degenes
+#' @export
+setGeneric("one_vs_all_degenes", signature = "post", function(
+    post, subset = NULL, cell_labels = NULL, use_observed_batches = FALSE, min_cells = 10, n_samples = 5000,
+    use_permutation = FALSE, M_permutation = 10000, output_file = FALSE, mode = "vanilla", change_fn = NULL,
+    m1_domain_fn = NULL, delta = 0.5, cred_interval_lvls = NULL, save_dir = "./", filename = "one2all",
+    pseudocounts = NULL, fdr_target = NULL, seed = NULL
+) standardGeneric("one_vs_all_degenes"))
+
+#' @rdname one_vs_all_degenes
+#' @export
+setGeneric("within_cluster_degenes", signature = "post", function(
+    post, states, cell_labels = NULL, min_cells = 10, batch1 = NULL, batch2 = NULL, use_observed_batches = FALSE,
+    subset = NULL, n_samples = 5000, use_permutation = FALSE, M_permutation = 10000, output_file = FALSE,
+    mode = "vanilla", change_fn = NULL, m1_domain_fn = NULL, delta = 0.5, cred_interval_lvls = NULL,
+    save_dir = "./", filename = "within_cluster", pseudocounts = NULL, fdr_target = NULL, seed = NULL
+) standardGeneric("within_cluster_degenes"))
+
+# end of: differential expression -------------------------------------------------------------------------------------

@@ -29,6 +29,42 @@ permutation_cpp <- function(n, seed) {
     .Call(`_rscvi_permutation_cpp`, n, seed)
 }
 
+population_new_cpp <- function(posterior, n_samples, batches, seed) {
+    .Call(`_rscvi_population_new_cpp`, posterior, n_samples, batches, seed)
+}
+
+population_mix_cpp <- function(parts, weights, n_samples, seed) {
+    .Call(`_rscvi_population_mix_cpp`, parts, weights, n_samples, seed)
+}
+
+population_batch_cpp <- function(population) {
+    .Call(`_rscvi_population_batch_cpp`, population)
+}
+
+population_scale_cpp <- function(population, first_gene, n_genes) {
+    .Call(`_rscvi_population_scale_cpp`, population, first_gene, n_genes)
+}
+
+strata_cpp <- function(batch1, batch2, n1, n2) {
+    .Call(`_rscvi_strata_cpp`, batch1, batch2, n1, n2)
+}
+
+pairs_cpp <- function(strata, n_pairs, seed) {
+    .Call(`_rscvi_pairs_cpp`, strata, n_pairs, seed)
+}
+
+contrast_pairs_cpp <- function(scale1, scale2, pairs, options) {
+    .Call(`_rscvi_contrast_pairs_cpp`, scale1, scale2, pairs, options)
+}
+
+contrast_strata_cpp <- function(scale1, scale2, strata, interval_pairs, options) {
+    .Call(`_rscvi_contrast_strata_cpp`, scale1, scale2, strata, interval_pairs, options)
+}
+
+summarise_columns_cpp <- function(values, levels) {
+    .Call(`_rscvi_summarise_columns_cpp`, values, levels)
+}
+
 model_new_cpp <- function(options, seed) {
     .Call(`_rscvi_model_new_cpp`, options, seed)
 }

@@ -95,6 +95,117 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// population_new_cpp
+SEXP population_new_cpp(Rcpp::List posterior, int n_samples, SEXP batches, double seed);
+RcppExport SEXP _rscvi_population_new_cpp(SEXP posteriorSEXP, SEXP n_samplesSEXP, SEXP batchesSEXP, SEXP seedSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type posterior(posteriorSEXP);
+    Rcpp::traits::input_parameter< int >::type n_samples(n_samplesSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type batches(batchesSEXP);
+    Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
+    rcpp_result_gen = Rcpp::wrap(population_new_cpp(posterior, n_samples, batches, seed));
+    return rcpp_result_gen;
+END_RCPP
+}
+// population_mix_cpp
+SEXP population_mix_cpp(Rcpp::List parts, std::vector<double> weights, int n_samples, double seed);
+RcppExport SEXP _rscvi_population_mix_cpp(SEXP partsSEXP, SEXP weightsSEXP, SEXP n_samplesSEXP, SEXP seedSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type parts(partsSEXP);
+    Rcpp::traits::input_parameter< std::vector<double> >::type weights(weightsSEXP);
+    Rcpp::traits::input_parameter< int >::type n_samples(n_samplesSEXP);
+    Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
+    rcpp_result_gen = Rcpp::wrap(population_mix_cpp(parts, weights, n_samples, seed));
+    return rcpp_result_gen;
+END_RCPP
+}
+// population_batch_cpp
+Rcpp::IntegerVector population_batch_cpp(SEXP population);
+RcppExport SEXP _rscvi_population_batch_cpp(SEXP populationSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type population(populationSEXP);
+    rcpp_result_gen = Rcpp::wrap(population_batch_cpp(population));
+    return rcpp_result_gen;
+END_RCPP
+}
+// population_scale_cpp
+Rcpp::NumericMatrix population_scale_cpp(SEXP population, int first_gene, int n_genes);
+RcppExport SEXP _rscvi_population_scale_cpp(SEXP populationSEXP, SEXP first_geneSEXP, SEXP n_genesSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type population(populationSEXP);
+    Rcpp::traits::input_parameter< int >::type first_gene(first_geneSEXP);
+    Rcpp::traits::input_parameter< int >::type n_genes(n_genesSEXP);
+    rcpp_result_gen = Rcpp::wrap(population_scale_cpp(population, first_gene, n_genes));
+    return rcpp_result_gen;
+END_RCPP
+}
+// strata_cpp
+Rcpp::List strata_cpp(SEXP batch1, SEXP batch2, int n1, int n2);
+RcppExport SEXP _rscvi_strata_cpp(SEXP batch1SEXP, SEXP batch2SEXP, SEXP n1SEXP, SEXP n2SEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type batch1(batch1SEXP);
+    Rcpp::traits::input_parameter< SEXP >::type batch2(batch2SEXP);
+    Rcpp::traits::input_parameter< int >::type n1(n1SEXP);
+    Rcpp::traits::input_parameter< int >::type n2(n2SEXP);
+    rcpp_result_gen = Rcpp::wrap(strata_cpp(batch1, batch2, n1, n2));
+    return rcpp_result_gen;
+END_RCPP
+}
+// pairs_cpp
+Rcpp::List pairs_cpp(Rcpp::List strata, SEXP n_pairs, double seed);
+RcppExport SEXP _rscvi_pairs_cpp(SEXP strataSEXP, SEXP n_pairsSEXP, SEXP seedSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type strata(strataSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type n_pairs(n_pairsSEXP);
+    Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
+    rcpp_result_gen = Rcpp::wrap(pairs_cpp(strata, n_pairs, seed));
+    return rcpp_result_gen;
+END_RCPP
+}
+// contrast_pairs_cpp
+Rcpp::List contrast_pairs_cpp(Rcpp::NumericMatrix scale1, Rcpp::NumericMatrix scale2, Rcpp::List pairs, Rcpp::List options);
+RcppExport SEXP _rscvi_contrast_pairs_cpp(SEXP scale1SEXP, SEXP scale2SEXP, SEXP pairsSEXP, SEXP optionsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type scale1(scale1SEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type scale2(scale2SEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type pairs(pairsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type options(optionsSEXP);
+    rcpp_result_gen = Rcpp::wrap(contrast_pairs_cpp(scale1, scale2, pairs, options));
+    return rcpp_result_gen;
+END_RCPP
+}
+// contrast_strata_cpp
+Rcpp::List contrast_strata_cpp(Rcpp::NumericMatrix scale1, Rcpp::NumericMatrix scale2, Rcpp::List strata, Rcpp::List interval_pairs, Rcpp::List options);
+RcppExport SEXP _rscvi_contrast_strata_cpp(SEXP scale1SEXP, SEXP scale2SEXP, SEXP strataSEXP, SEXP interval_pairsSEXP, SEXP optionsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type scale1(scale1SEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type scale2(scale2SEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type strata(strataSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type interval_pairs(interval_pairsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type options(optionsSEXP);
+    rcpp_result_gen = Rcpp::wrap(contrast_strata_cpp(scale1, scale2, strata, interval_pairs, options));
+    return rcpp_result_gen;
+END_RCPP
+}
+// summarise_columns_cpp
+Rcpp::List summarise_columns_cpp(Rcpp::NumericMatrix values, std::vector<double> levels);
+RcppExport SEXP _rscvi_summarise_columns_cpp(SEXP valuesSEXP, SEXP levelsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type values(valuesSEXP);
+    Rcpp::traits::input_parameter< std::vector<double> >::type levels(levelsSEXP);
+    rcpp_result_gen = Rcpp::wrap(summarise_columns_cpp(values, levels));
+    return rcpp_result_gen;
+END_RCPP
+}
 // model_new_cpp
 SEXP model_new_cpp(Rcpp::List options, double seed);
 RcppExport SEXP _rscvi_model_new_cpp(SEXP optionsSEXP, SEXP seedSEXP) {
@@ -325,6 +436,15 @@ static const R_CallMethodDef CallEntries[] = {
     {"_rscvi_handle_is_alive_cpp", (DL_FUNC) &_rscvi_handle_is_alive_cpp, 1},
     {"_rscvi_split_cells_cpp", (DL_FUNC) &_rscvi_split_cells_cpp, 4},
     {"_rscvi_permutation_cpp", (DL_FUNC) &_rscvi_permutation_cpp, 2},
+    {"_rscvi_population_new_cpp", (DL_FUNC) &_rscvi_population_new_cpp, 4},
+    {"_rscvi_population_mix_cpp", (DL_FUNC) &_rscvi_population_mix_cpp, 4},
+    {"_rscvi_population_batch_cpp", (DL_FUNC) &_rscvi_population_batch_cpp, 1},
+    {"_rscvi_population_scale_cpp", (DL_FUNC) &_rscvi_population_scale_cpp, 3},
+    {"_rscvi_strata_cpp", (DL_FUNC) &_rscvi_strata_cpp, 4},
+    {"_rscvi_pairs_cpp", (DL_FUNC) &_rscvi_pairs_cpp, 3},
+    {"_rscvi_contrast_pairs_cpp", (DL_FUNC) &_rscvi_contrast_pairs_cpp, 4},
+    {"_rscvi_contrast_strata_cpp", (DL_FUNC) &_rscvi_contrast_strata_cpp, 5},
+    {"_rscvi_summarise_columns_cpp", (DL_FUNC) &_rscvi_summarise_columns_cpp, 2},
     {"_rscvi_model_new_cpp", (DL_FUNC) &_rscvi_model_new_cpp, 2},
     {"_rscvi_model_default_options_cpp", (DL_FUNC) &_rscvi_model_default_options_cpp, 0},
     {"_rscvi_model_state_cpp", (DL_FUNC) &_rscvi_model_state_cpp, 1},

@@ -3,33 +3,17 @@
 
 #include "convert.h"
 #include "convert_noise.h"
+#include "convert_posterior.h"
 #include "core/api/posterior.h"
 #include "handle.h"
 
-using rscvi::glue::DatasetHandle;
-using rscvi::glue::from_handle;
-using rscvi::glue::option;
 using rscvi::glue::to_noise;
 using rscvi::glue::to_one_based;
-using rscvi::glue::to_optional;
+using rscvi::glue::to_posterior;
 using rscvi::glue::to_r;
 using rscvi::glue::to_seed;
 using rscvi::glue::to_zero_based;
 using rscvi::api::Posterior;
-
-namespace {
-
-// model and dataset handles, cells (1-based), batch_size, corrupted, use_cuda: see posterior_core() in R/Posterior.R.
-Posterior to_posterior(const Rcpp::List& list) {
-  return Posterior{from_handle<rscvi::api::Model>(list["model"]),
-                   from_handle<DatasetHandle>(list["dataset"]).dataset,
-                   to_zero_based(list["cells"]),
-                   option<int>(list, "batch_size"),
-                   option<bool>(list, "corrupted"),
-                   to_optional<bool>(list["use_cuda"])};
-}
-
-}  // namespace
 
 // [[Rcpp::export(rng = false)]]
 SEXP posterior_latent_cpp(Rcpp::List posterior, bool give_mean, int n_samples, Rcpp::List noise, double seed) {

@@ -1,24 +1,12 @@
 #include "core/api/posterior.h"
 
-#include "core/api/model_handle.h"
-#include "core/base/device.h"
+#include "core/api/posterior_handle.h"
 #include "core/posterior/expression.h"
 #include "core/posterior/latent.h"
 #include "core/posterior/likelihood.h"
 
 namespace rscvi::api {
 namespace {
-
-rscvi::Posterior to_core(const Posterior& posterior) {
-  rscvi::Posterior core;
-  core.model = posterior.model.handle().vae;
-  core.model->to(resolve_device(posterior.use_cuda));
-  core.dataset = posterior.dataset;
-  core.cells = posterior.cells;
-  core.batch_size = posterior.batch_size;
-  core.counts = posterior.corrupted ? CountsKind::corrupted : CountsKind::observed;
-  return core;
-}
 
 std::vector<std::int64_t> to_codes(const at::Tensor& codes) {
   const at::Tensor flat = codes.cpu().contiguous();

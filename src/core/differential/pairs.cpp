@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/base/errors.h"
+#include "core/base/random.h"
 
 namespace rscvi {
 namespace {

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/base/random.h"
-
 namespace rscvi {
+
+class RandomStream;
 
 // Samples of the two populations that may be paired: rows of the first and of the second matrix of samples.
 struct Stratum {

@@ -1,0 +1,159 @@
+# Differential expression of two populations of cells.
+
+# Genes decoded and tested at a time: small beside a matrix of samples x all genes, large enough for fast products.
+genes_at_once <- 512L
+
+# The contrast of two sampled populations over all genes.
+contrast_populations <- function(post, population1, population2, settings, seed) {
+    n <- nb_genes(post@gene_dataset)
+    names <- gene_names(post@gene_dataset)
+    batch1 <- population_batch_cpp(population1)
+    batch2 <- population_batch_cpp(population2)
+    plan <- NULL
+    blocks <- lapply(seq.int(1L, n, by = genes_at_once), function(first) {
+        size <- min(genes_at_once, n - first + 1L)
+        scale1 <- core(population_scale_cpp(population1, first, size))
+        scale2 <- core(population_scale_cpp(population2, first, size))
+        colnames(scale1) <- names[first - 1L + seq_len(size)]
+        if (is.null(plan)) plan <<- plan_contrast(settings, batch1, batch2, nrow(scale1), nrow(scale2), seed)
+        contrast_block(scale1, scale2, plan)
+    })
+    finish_contrast(do.call(rbind, blocks), settings)
+}
+
+#' Differential expression of two populations
+#'
+#' Samples the expression of both populations ([scale_sampler()]) and tests each gene over pairs of samples
+#' ([bayes_factors_from_scales()], which gives the definitions). `differential_expression_score()` adds statistics of the
+#' raw counts and sorts.
+#'
+#' @param post a [Posterior()], as a rule of all cells.
+#' @param idx1,idx2 the two populations: logical masks, 1-based indices or names of the posterior's cells. They may not
+#'   overlap.
+#' @param mode,use_permutation,M_permutation,change_fn,m1_domain_fn,delta,cred_interval_lvls,fdr_target see
+#'   [bayes_factors_from_scales()]. `M_permutation = Inf` tests all pairs of samples, exactly.
+#' @param batchid1,batchid2 batches (level names or 1-based codes) to decode each population as; `NULL`: all of them.
+#'   With the same batches on both sides, samples are paired within batches: what differs is then not the batch.
+#' @param use_observed_batches decode each cell as the batch that it was observed in, instead.
+#' @param n_samples number of samples of each population, over all its batches.
+#' @param pseudocounts added to both scales before the logarithm; `NULL`: 0, as in scvi 0.6.8. `"auto"`: what the model
+#'   gives to genes that are not there: of the genes without any count in a population, the largest sampled scale
+#'   each, and of these the 90th percentile; the larger of the two populations', and at least 1e-10.
+#' @param group1,group2 in place of `idx1` and `idx2`: names of labels. Without `group2`: all cells that are not of `group1`.
+#' @param all_stats add the raw statistics.
+#' @param seed integer that decides all draws; `NULL` draws one from R's generator.
+#'
+#' @return `get_bayes_factors()`: a data.frame with one row a gene, in the order of the data set, gene names as row names;
+#'   columns as in [bayes_factors_from_scales()]. `differential_expression_score()`: the same, sorted by falling
+#'   `bayes_factor` (`proba_de` for `mode = "change"`), ties in the order of the data set, with `raw_mean1`, `raw_mean2`,
+#'   `non_zeros_proportion1`, `non_zeros_proportion2`, `raw_normalized_mean1`, `raw_normalized_mean2` (see
+#'   [raw_counts_properties()]).
+#' @section Errors: `rscvi_empty_population`, `rscvi_overlapping_populations`; `rscvi_invalid_argument` for the rest.
+#' @section Memory: genes are decoded 512 at a time; what is kept of a sample is its last hidden layer.
+#' @examples
+#' sce <- example_pbmc()
+#' dataset <- GeneExpressionDataset(sce, batch = "batch", labels = "cell_type")
+#' dataset <- subsample_genes(dataset, new_n_genes = 200, mode = "variance")
+#' trainer <- UnsupervisedTrainer(VAE(dataset, n_hidden = 32, seed = 1), dataset)
+#' trainer <- train(trainer, n_epochs = 5, lr = 1e-2, seed = 1)
+#' post <- create_posterior(trainer)
+#' de <- differential_expression_score(post, group1 = "B cells", group2 = "CD4 T cells", mode = "change",
+#'     n_samples = 500, use_permutation = TRUE, M_permutation = Inf, seed = 1)
+#' head(de[c("proba_de", "lfc_mean", "raw_mean1", "raw_mean2")])
+#' @name differential_expression_score
+NULL
+
+#' @rdname differential_expression_score
+#' @export
+setMethod("get_bayes_factors", "Posterior", function(
+    post, idx1 = NULL, idx2 = NULL, mode = "vanilla", batchid1 = NULL, batchid2 = NULL, use_observed_batches = FALSE,
+    n_samples = 5000, use_permutation = FALSE, M_permutation = 10000, change_fn = NULL, m1_domain_fn = NULL,
+    delta = 0.5, cred_interval_lvls = NULL, pseudocounts = NULL, fdr_target = NULL, group1 = NULL, group2 = NULL,
+    seed = NULL
+) {
+    cells <- check_populations(post, idx1, idx2, group1, group2)
+    batches1 <- check_decoded_batches(batchid1, "batchid1", use_observed_batches, post)
+    batches2 <- check_decoded_batches(batchid2, "batchid2", use_observed_batches, post)
+    auto <- identical(pseudocounts, "auto")
+    settings <- check_contrast_settings(mode, use_permutation, M_permutation, change_fn, m1_domain_fn, delta,
+        cred_interval_lvls, if (!auto) pseudocounts, fdr_target)
+    n_samples <- check_n_samples(n_samples, NULL, NULL, max(length(batches1), length(batches2)))
+    seeds <- split_seed(seed, 3L)
+    population1 <- sample_population(post, cells$first, n_samples, batches1, seeds[1L])
+    population2 <- sample_population(post, cells$second, n_samples, batches2, seeds[2L])
+    if (auto) settings$pseudocount <- estimate_pseudocount(post, cells, list(population1, population2))
+    contrast_populations(post, population1, population2, settings, seeds[3L])
+})
+
+# Independent seeds for the parts of one call.
+split_seed <- function(seed, n) {
+    # Distinct numbers are enough: the core spreads nearby seeds over its whole range.
+    (resolve_seed(seed) + seq_len(n) * 1000003) %% 2^52
+}
+
+estimate_pseudocount <- function(post, cells, populations) {
+    floor <- 1e-10
+    of_population <- function(these, population) {
+        silent <- which(Matrix::rowSums(post@gene_dataset@counts[, post@indices[these], drop = FALSE]) == 0)
+        largest <- vapply(silent, function(gene) max(core(population_scale_cpp(population, gene, 1L))), numeric(1L))
+        if (length(largest)) stats::quantile(largest, 0.9, names = FALSE) else floor
+    }
+    max(floor, of_population(cells$first, populations[[1L]]), of_population(cells$second, populations[[2L]]))
+}
+
+#' @rdname differential_expression_score
+#' @export
+setMethod("differential_expression_score", "Posterior", function(
+    post, idx1 = NULL, idx2 = NULL, mode = "vanilla", batchid1 = NULL, batchid2 = NULL, use_observed_batches = FALSE,
+    n_samples = 5000, use_permutation = FALSE, M_permutation = 10000, all_stats = TRUE, change_fn = NULL,
+    m1_domain_fn = NULL, delta = 0.5, cred_interval_lvls = NULL, pseudocounts = NULL, fdr_target = NULL,
+    group1 = NULL, group2 = NULL, seed = NULL
+) {
+    check_flag(all_stats, "all_stats")
+    table <- get_bayes_factors(post, idx1, idx2, mode, batchid1, batchid2, use_observed_batches, n_samples,
+        use_permutation, M_permutation, change_fn, m1_domain_fn, delta, cred_interval_lvls, pseudocounts, fdr_target,
+        group1, group2, seed)
+    cells <- check_populations(post, idx1, idx2, group1, group2)
+    if (all_stats) table <- add_raw_statistics(table, post, cells$first, cells$second)
+    sort_by_evidence(table)
+})
+
+add_raw_statistics <- function(table, post, first, second) {
+    raw <- raw_counts_properties(post@gene_dataset, post@indices[first], post@indices[second])
+    names(raw) <- c("raw_mean1", "raw_mean2", "non_zeros_proportion1", "non_zeros_proportion2",
+        "raw_normalized_mean1", "raw_normalized_mean2")
+    cbind(table, raw)
+}
+
+# Falling evidence; order() with radix is stable, so that ties stay in the order of the data set.
+sort_by_evidence <- function(table) {
+    by <- if (is.null(table$proba_de)) table$bayes_factor else table$proba_de
+    table[order(by, decreasing = TRUE, method = "radix"), , drop = FALSE]
+}
+
+#' Samples of expression with the labels of their cells (deprecated)
+#'
+#' What scvi's first version of differential expression worked on. Use [differential_expression_score()].
+#' @param post a [Posterior()].
+#' @param M_sampling number of draws of z a cell.
+#' @param seed integer that decides the draws; `NULL` draws one from R's generator.
+#' @return A list of `px_scales`, a matrix of (cells x draws) x genes whose rows are the draws of the first cell, then of
+#'   the second, ..., and `labels`, a factor with one element a row.
+#' @examples
+#' dataset <- subsample_genes(GeneExpressionDataset(example_pbmc(), labels = "cell_type"), 20, mode = "variance")
+#' post <- Posterior(VAE(dataset, n_hidden = 8), dataset, indices = 1:10)
+#' samples <- suppressWarnings(differential_expression_stats(post, M_sampling = 3, seed = 1))
+#' dim(samples$px_scales)
+#' @export
+differential_expression_stats <- function(post, M_sampling = 100, seed = NULL) {
+    check_class(post, "post", "Posterior")
+    warn_rscvi(c("{.fn differential_expression_stats} is deprecated.",
+        i = "Use {.fn differential_expression_score}."), class = "deprecated")
+    M_sampling <- check_count(M_sampling, "M_sampling", lower = 1L)
+    scale <- get_sample_scale(post, n_samples = M_sampling, return_mean = FALSE, seed = seed)
+    dataset <- post@gene_dataset
+    # draws x cells x genes is already cell by cell, read as rows.
+    dim(scale) <- c(M_sampling * nb_cells(post), nb_genes(dataset))
+    colnames(scale) <- gene_names(dataset)
+    list(px_scales = scale, labels = rep(labels(dataset)[post@indices], each = M_sampling))
+}
