@@ -8,6 +8,7 @@
 #include <random>
 
 #include "core/data/cell_source.h"
+#include "core/training/trainer.h"
 
 namespace rscvi::test {
 namespace {
@@ -212,6 +213,35 @@ Posterior posterior_of(const Vae& model, const Toy& toy, std::int64_t batch_size
   posterior.cells = cells_from(0, toy.dataset->n_cells());
   posterior.batch_size = batch_size;
   return posterior;
+}
+
+void QuietMonitor::on_epoch(const EpochReport& report) {
+  reports.push_back(report);
+  if (after_epoch) after_epoch(report.epoch);
+}
+
+bool QuietMonitor::should_stop() {
+  ++n_asked;
+  if (before_minibatch) before_minibatch(n_asked);
+  return n_asked == stop_at_;
+}
+
+TrainOptions quick_training(std::int64_t n_epochs) {
+  TrainOptions options;
+  options.n_epochs = n_epochs;
+  options.optimiser.lr = 0.01;
+  options.batch_size = 20;
+  options.kl_warmup.epochs = std::nullopt;
+  return options;
+}
+
+Trained train_toy(const Toy& toy, const TrainOptions& options, std::uint64_t seed, const Cells& cells,
+                  QuietMonitor* monitor) {
+  QuietMonitor silent;
+  Trained trained{toy_model(toy_options(toy.dataset->n_batch), seed), TrainResult()};
+  trained.result = train(trained.model, toy.dataset, cells.empty() ? cells_from(0, toy.dataset->n_cells()) : cells,
+                         options, RandomStream(seed), monitor == nullptr ? silent : *monitor);
+  return trained;
 }
 
 }  // namespace rscvi::test

@@ -1,6 +1,7 @@
 // What several tests share: comparisons, a small data set, a small model.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "core/model/state.h"
 #include "core/model/vae.h"
 #include "core/posterior/posterior.h"
+#include "core/training/train_options.h"
 #include "test.h"
 
 namespace rscvi::test {
@@ -61,5 +63,31 @@ Vae toy_model(const VaeOptions& options, std::uint64_t seed = 1);
 void scramble(const torch::nn::Module& module, std::uint64_t seed = 9);
 Vae scrambled_model(const VaeOptions& options, std::uint64_t seed = 1);
 Posterior posterior_of(const Vae& model, const Toy& toy, std::int64_t batch_size = 128);
+
+// Says nothing, remembers what it was told, and stops the work when asked the `stop_at`-th time (from 1; 0: never).
+class QuietMonitor final : public Monitor {
+ public:
+  explicit QuietMonitor(std::int64_t stop_at = 0) : stop_at_(stop_at) {}
+  void on_epoch(const EpochReport& report) override;
+  bool should_stop() override;
+
+  std::int64_t n_asked = 0;
+  std::vector<EpochReport> reports;
+  std::function<void(std::int64_t epoch)> after_epoch;
+  std::function<void(std::int64_t n_asked)> before_minibatch;
+
+ private:
+  std::int64_t stop_at_;
+};
+
+// A quick training of a fresh toy model (its start from `seed` too) on `cells`, by default all.
+struct Trained {
+  Vae model;
+  TrainResult result;
+  State state() const { return copy_state(*model); }
+};
+TrainOptions quick_training(std::int64_t n_epochs);  // minibatches of 20 cells, learning rate 0.01, no warm-up
+Trained train_toy(const Toy& toy, const TrainOptions& options, std::uint64_t seed = 1, const Cells& cells = {},
+                  QuietMonitor* monitor = nullptr);
 
 }  // namespace rscvi::test
