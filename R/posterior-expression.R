@@ -10,7 +10,8 @@
 #'   as that one; several are averaged over, cell by cell and draw by draw.
 #' @param gene_list `NULL` (all genes), or names, 1-based indices or a mask; results keep the data set's order of genes.
 #' @param library_size what the shares are multiplied by: 1, or for instance 1e4.
-#' @param return_df whether to return a data.frame; `NULL`: if `gene_list` has more than one gene.
+#' @param return_df whether to return a data.frame; `NULL`: if `gene_list` has more than one gene and the result is a
+#'   matrix.
 #' @param n_samples number S of draws of z a cell.
 #' @param return_mean whether to average over the draws.
 #' @param noise `NULL`, or `list(z = )` of standard normal draws to use in place of random ones: n x L, or S x n x L if
@@ -45,8 +46,8 @@ setMethod("get_sample_scale", "Posterior", function(post, transform_batch = NULL
         check_indices(gene_list, "gene_list", nb_genes(dataset), gene_names(dataset))))
     if (!is.null(gene_list) && length(genes) == 0L) abort_rscvi("{.arg gene_list} selects no gene.")
     transform_batch <- check_transform_batch(transform_batch, post@model, levels(batch_indices(dataset)), many = TRUE)
-    return_df <- if (is.null(return_df)) length(genes) > 1L else check_flag(return_df, "return_df")
     averaged <- return_mean || n_samples == 1L
+    return_df <- if (is.null(return_df)) averaged && length(genes) > 1L else check_flag(return_df, "return_df")
     if (return_df && !averaged) {
         abort_rscvi(c("{.code return_df = TRUE} needs draws that are averaged, or only one.",
             i = "Use {.code return_mean = TRUE}, or {.code return_df = FALSE} for an array of draws x cells x genes."))
@@ -63,7 +64,7 @@ setMethod("get_sample_scale", "Posterior", function(post, transform_batch = NULL
 check_scale_noise <- function(noise, post, n_samples) {
     n_latent <- post@model@options$n_latent
     if (is.list(noise) && n_samples == 1L && length(dim(noise$z)) == 2L) dim(noise$z) <- c(1L, dim(noise$z))
-    noise$library <- NULL
+    if (is.list(noise)) noise$library <- NULL
     checked <- check_noise(if (length(noise)) noise, nb_cells(post), n_latent, n_samples)
     # The library has no part in a share; zeros spare the core the draws.
     checked$library <- array(0, c(n_samples, nb_cells(post), 1L))
