@@ -1,0 +1,186 @@
+# Contrasts from samples of scales: numbers of 0.6.8, all pairs against brute force, functions of the user's, bad input.
+
+de_columns <- function(de, prefix) {
+    names <- grep(paste0("^", prefix, "\\."), names(de), value = TRUE)
+    stats::setNames(de[names], sub(paste0("^", prefix, "\\."), "", names))
+}
+
+expect_de <- function(table, de, prefix) {
+    expected <- de_columns(de, prefix)
+    expect_gt(length(expected), 4)
+    for (name in names(expected)) {
+        # A mean fold change is what is left when changes of both signs cancel, in single precision there: it counts by
+        # the size of a typical one.
+        expect_close(table[[name]], expected[[name]], tolerance = 1e-4, floor = if (name == "lfc_mean") 0.1 else 0.01)
+    }
+    # What 0.6.8 has in double precision.
+    for (name in intersect(names(expected), c("proba_m1", "proba_m2", "proba_de", "proba_not_de", "bayes_factor"))) {
+        expect_close(table[[name]], expected[[name]], tolerance = 1e-7)
+    }
+    expect_identical(names(table)[seq_along(expected)], names(expected))
+}
+
+for (folder in c("p1", "p2", "p3")) {
+    test_that(paste(folder, "has the Bayes factors of 0.6.8"), {
+        de <- reference(folder)$de
+        contrast <- function(...) bayes_factors_from_scales(de$scale1, de$scale2, de$batch1, de$batch2, ...)
+        expect_de(contrast(), de, "vanilla")
+        expect_de(contrast(mode = "change", delta = 0.5, cred_interval_lvls = c(0.5, 0.9, 0.95)), de, "change")
+        expect_de(contrast(mode = "change", delta = 0.1), de, "change_d0.1")
+        expect_de(contrast(mode = "change", m1_domain_fn = function(r) r > 0.2), de, "change_m1_up_gt_0.2")
+        expect_de(contrast(mode = "change", change_fn = function(a, b) a - b, delta = 0.01), de,
+            "change_fn_diff_d0.01")
+        expect_de(bayes_factors_from_scales(de$scale1, de$scale2, rep("a", nrow(de$scale1)), rep("b", nrow(de$scale2))),
+            de, "vanilla_disjoint_batches")
+    })
+}
+
+test_that("summaries and credible intervals are those of 0.6.8", {
+    de <- reference("p1")$de
+    expected <- de_columns(de, "describe")
+    found <- summarise_columns_cpp(de$describe.samples, c(0.5, 0.94))
+    for (name in c("mean", "median", "std", "min", "max")) expect_close(found[[name]], expected[[name]], 1e-7)
+    for (k in 1:4) {
+        name <- paste0("confidence_interval_", c("0.5_min", "0.5_max", "0.94_min", "0.94_max"))[k]
+        expect_close(found$intervals[, k], expected[[name]], 1e-7)
+    }
+    interval <- summarise_columns_cpp(de$describe.samples[, 1, drop = FALSE], 0.8)$intervals
+    expect_close(as.vector(interval), as.vector(de$credible_intervals_0.8_col0), 1e-7)
+})
+
+# Every quantity over all pairs, the slow way. Strata weigh the same.
+brute_force <- function(scale1, scale2, strata, delta) {
+    one <- function(g) {
+        r <- lapply(strata, function(s) as.vector(outer(log2(scale1[s$first, g]), log2(scale2[s$second, g]), "-")))
+        above <- lapply(strata, function(s) as.vector(outer(scale1[s$first, g], scale2[s$second, g], ">")))
+        weights <- rep(1 / lengths(r) / length(r), lengths(r))
+        r <- unlist(r)
+        mean <- sum(weights * r)
+        order <- order(r)
+        reached <- cumsum(weights[order])
+        half <- c(which(reached > 0.5 - 1e-12)[1L], which(reached > 0.5 + 1e-12)[1L])
+        c(above = sum(weights * unlist(above)), outside = sum(weights * (abs(r) >= delta)),
+            up = sum(weights * (r >= delta)), down = sum(weights * (r <= -delta)), mean = mean,
+            std = sqrt(sum(weights * (r - mean)^2)), median = mean(r[order][half]), min = min(r), max = max(r))
+    }
+    vapply(seq_len(ncol(scale1)), one, numeric(9L))
+}
+
+test_that("all pairs are exactly what brute force finds, with and without ties, in one batch and in several", {
+    worst <- 0
+    for (run in 1:30) {
+        set.seed(run)
+        tied <- run %% 3 == 0
+        n_batches <- 1 + run %% 3
+        draw <- function(n) {
+            x <- matrix(rgamma(n * 4, shape = 2, rate = rep(c(2, 2, 6, 0.5), each = n)), n)
+            if (tied) ceiling(x * 3) / 4 else x
+        }
+        n1 <- n_batches * (5 + run)
+        n2 <- n_batches * (3 + (run * 7) %% 40)
+        scale1 <- draw(n1)
+        scale2 <- draw(n2)
+        batch1 <- rep(seq_len(n_batches), length.out = n1)
+        batch2 <- rep(seq_len(n_batches), length.out = n2)
+        strata <- lapply(seq_len(n_batches), function(b) list(first = which(batch1 == b), second = which(batch2 == b)))
+        delta <- c(0, 0.25, 1)[1 + run %% 3]
+        truth <- brute_force(scale1, scale2, strata, delta)
+        found <- bayes_factors_from_scales(scale1, scale2, batch1, batch2, mode = "change", M_permutation = Inf,
+            delta = delta)
+        found_rows <- rbind(found$proba_de, found$proba_up, found$proba_down, found$lfc_mean, found$lfc_std,
+            found$lfc_median, found$lfc_min, found$lfc_max)
+        wanted <- truth[c("outside", "up", "down", "mean", "std", "median", "min", "max"), ]
+        worst <- max(worst, abs(found_rows - wanted))
+        vanilla <- bayes_factors_from_scales(scale1, scale2, batch1, batch2, M_permutation = Inf)
+        worst <- max(worst, abs(vanilla$proba_m1 - truth["above", ]))
+    }
+    expect_lt(worst, 1e-12)
+})
+
+test_that("a scale of 0 gives infinite changes and sound probabilities", {
+    scale1 <- matrix(c(0, 0, 1, 2), ncol = 1)
+    scale2 <- matrix(c(0, 1, 1, 4), ncol = 1)
+    r <- as.vector(outer(log2(scale1[, 1]), log2(scale2[, 1]), "-"))
+    found <- bayes_factors_from_scales(scale1, scale2, mode = "change", M_permutation = Inf)
+    expect_equal(found$proba_de, mean(!is.nan(r) & abs(r) >= 0.5))
+    expect_equal(found$proba_up, mean(!is.nan(r) & r >= 0.5))
+    expect_equal(found$proba_down, mean(!is.nan(r) & r <= -0.5))
+    expect_true(is.nan(found$lfc_mean))
+    # A pseudocount is what mends it.
+    mended <- bayes_factors_from_scales(scale1, scale2, mode = "change", M_permutation = Inf, pseudocounts = 0.5)
+    expect_equal(mended$lfc_mean, mean(outer(log2(scale1[, 1] + 0.5), log2(scale2[, 1] + 0.5), "-")))
+})
+
+test_that("all pairs know P(DE) better than 10,000 random pairs", {
+    set.seed(1)
+    n_genes <- 60
+    centre <- runif(n_genes, -1, 1)
+    draw <- function(n, shift) t(matrix(2^(rnorm(n * n_genes, mean = shift, sd = 0.8)), n_genes))
+    error <- function(...) {
+        errors <- vapply(1:12, function(run) {
+            set.seed(100 + run)
+            found <- bayes_factors_from_scales(draw(2500, centre), draw(2500, 0), mode = "change", delta = 0.5,
+                use_permutation = TRUE, seed = run, ...)
+            mean((found$proba_de - truth)^2)
+        }, numeric(1L))
+        mean(errors)
+    }
+    # r is normal: the truth that a million pairs would approach.
+    sd <- 0.8 * sqrt(2)
+    truth <- pnorm(-0.5, centre, sd) + pnorm(0.5, centre, sd, lower.tail = FALSE)
+    expect_lt(error(M_permutation = Inf), error(M_permutation = 10000))
+})
+
+test_that("pairs are taken within batches", {
+    # The batch shifts both populations alike: within batches nothing differs.
+    set.seed(1)
+    shift <- rep(c(0, 5), each = 500)
+    scale <- function() matrix(2^(shift + rnorm(1000, sd = 0.01)), ncol = 1)
+    batch <- rep(c("a", "b"), each = 500)
+    for (M in list(10000, Inf)) {
+        within <- bayes_factors_from_scales(scale(), scale(), batch, batch, mode = "change", use_permutation = TRUE,
+            M_permutation = M, seed = 1)
+        expect_equal(within$proba_de, 0)
+        across <- bayes_factors_from_scales(scale(), scale(), NULL, NULL, mode = "change", use_permutation = TRUE,
+            M_permutation = M, seed = 1)
+        expect_equal(across$proba_de, 0.5, tolerance = 0.05)
+    }
+})
+
+test_that("the expected false discovery rate decides which genes are called", {
+    p <- c(0.99, 0.5, 1, 0.97, 0.90)
+    # By falling p the mean of 1 - p is 0, 0.005, 0.0133, 0.035, 0.128.
+    expect_identical(expected_fdr_calls(p, 0.02), c(TRUE, FALSE, TRUE, TRUE, FALSE))
+    expect_identical(expected_fdr_calls(p, 0.05), c(TRUE, FALSE, TRUE, TRUE, TRUE))
+    expect_identical(expected_fdr_calls(c(0.1, 0.2), 0.05), c(FALSE, FALSE))
+    table <- bayes_factors_from_scales(matrix(1:4, 4) * 2, matrix(1, 4), mode = "change", fdr_target = 0.05)
+    expect_true(table$is_de_fdr_0.05)
+})
+
+test_that("bad input is named", {
+    x <- matrix(runif(20), 10)
+    bad <- function(..., class = "rscvi_invalid_argument", match) {
+        expect_error(bayes_factors_from_scales(...), match, class = class)
+    }
+    bad("x", x, match = "scale1")
+    bad(-x, x, match = "scale1")
+    bad(x, x[, 1, drop = FALSE], match = "same genes")
+    bad(x, x[1:5, ], match = "permutation")
+    bad(x, x, mode = "both", match = "mode")
+    bad(x, x, mode = "change", delta = -1, match = "delta")
+    bad(x, x, mode = "change", cred_interval_lvls = 1, match = "cred_interval_lvls")
+    bad(x, x, mode = "change", cred_interval_lvls = c(0.5, 0), match = "cred_interval_lvls")
+    bad(x, x, mode = "change", change_fn = function(a) a, match = "change_fn.* must take 2")
+    bad(x, x, mode = "change", change_fn = function(a, b) 1, match = "change_fn.*must return")
+    bad(x, x, mode = "change", change_fn = function(a, b) a * NaN, match = "change_fn.*missing")
+    bad(x, x, mode = "change", change_fn = function(a, b) stop("no"), match = "change_fn.*failed")
+    bad(x, x, mode = "change", change_fn = "ratio", match = "change_fn")
+    bad(x, x, mode = "change", m1_domain_fn = function() TRUE, match = "m1_domain_fn")
+    bad(x, x, mode = "change", m1_domain_fn = function(r) TRUE, match = "m1_domain_fn.*must return")
+    bad(x, x, mode = "change", M_permutation = Inf, change_fn = function(a, b) a - b, match = "M_permutation")
+    bad(x, x, M_permutation = 0, match = "M_permutation")
+    bad(x, x, mode = "change", pseudocounts = -1, match = "pseudocounts")
+    bad(x, x, fdr_target = 0.05, match = "fdr_target")
+    bad(x, x, mode = "change", fdr_target = 2, match = "fdr_target")
+    bad(x, x, batch1 = 1:3, match = "batch1")
+})
