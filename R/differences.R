@@ -18,6 +18,11 @@
 #'   error).
 #' * **Unknown genes, batches and settings** are errors; there `gene_list` and `transform_batch` ignore some of them
 #'   without a word.
+#' * **Differential expression leaves the posterior alone.** There it replaces the cells that later methods work on
+#'   ([scale_sampler()]). With a mask, `n_samples_per_cell` counts the selected cells and not the length of the mask.
+#' * **Clusters go by their value** ([one_vs_all_degenes()]); there labels 5 and 7 give nothing, and 1, 2, 3 wrong names.
+#' * **Tables of differential expression keep ties in the order of the genes**; there the order of ties is arbitrary.
+#' * **Spreadsheets have legal sheet names**, however long or odd the clusters' names are, and `save_dir` needs no slash.
 #' * **An unknown corruption method** leaves the data set as it was.
 #' * **A diverged model** is put back to the end of the last sound epoch.
 #'
@@ -32,6 +37,9 @@
 #'
 #' # Beyond 0.6.8
 #' * [marginal_ll()] works for the logistic normal latent distribution.
+#' * `M_permutation = Inf` tests all pairs of samples, exactly; `pseudocounts`, `fdr_target`, `proba_up` and `proba_down`
+#'   in change mode; populations by label name ([differential_expression_score()]).
+#' * [one_vs_all_degenes()] samples each cluster once and draws "all others" from those samples.
 #' * `train_indices` and `test_indices` of a trainer; [clone()] of a model; [runSCVI()].
 #'
 #' # Kept, although surprising
