@@ -39,7 +39,9 @@ random <- list(
     get_stats = function(seed) get_stats(post, seed = seed),
     get_sample_scale = function(seed) get_sample_scale(post, seed = seed),
     get_sample_scale_many = function(seed) get_sample_scale(post, n_samples = 3, return_mean = FALSE, seed = seed),
-    shuffle = function(seed) unlist(for_each_minibatch(update(post, shuffle = TRUE), function(x, ...) rownames(x), seed = seed))
+    shuffle = function(seed) {
+        unlist(for_each_minibatch(update(post, shuffle = TRUE), function(x, ...) rownames(x), seed = seed))
+    }
 )
 
 for (name in names(random)) {
