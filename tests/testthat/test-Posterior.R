@@ -58,7 +58,9 @@ test_that("every answer has a row a cell in the order of `indices`, repeats incl
 
 test_that("answers do not depend on the batch size, the shuffling, nor on how the counts are stored", {
     noise <- withr::with_seed(1, list(z = matrix(stats::rnorm(60 * 3), 60), library = matrix(stats::rnorm(60), 60)))
-    many <- withr::with_seed(2, list(z = array(stats::rnorm(4 * 60 * 3), c(4, 60, 3)), library = matrix(stats::rnorm(240), 4)))
+    many <- withr::with_seed(2, {
+        list(z = array(stats::rnorm(4 * 60 * 3), c(4, 60, 3)), library = matrix(stats::rnorm(240), 4))
+    })
     answers <- function(post) {
         list(latent = latent_matrix(post), draw = latent_matrix(post, give_mean = FALSE, noise = noise),
             library = get_stats(post, noise = noise), scale = get_sample_scale(post, noise = noise),
@@ -222,7 +224,7 @@ test_that("with a GPU the answers are those of the CPU", {
 test_that("a posterior shows what it is and what it can be asked", {
     expect_output(print(post_of()), "Posterior of a VAE: all 60 cells x 12 genes.*batches: a 30, b 30.*x 30, y 30")
     expect_output(print(post_of(indices = c(1, 2, 4))), "3 of 60 cells.*batches: a 1, b 2.*labels:  x 3")
-    expect_output(print(post_of(shuffle = TRUE)), "3 latent dimensions, zinb counts, dispersion per gene-batch.*observed")
+    expect_output(print(post_of()), "3 latent dimensions, zinb counts, dispersion per gene-batch.*observed")
     expect_output(print(post_of(shuffle = TRUE)), "128 cells at a time, in random order.*get_latent\\(\\).*marginal_ll")
     expect_output(print(corrupted(Posterior(model, corrupt(dataset, seed = 1)))), "reads corrupted counts")
 })

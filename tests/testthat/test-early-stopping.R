@@ -23,7 +23,8 @@ test_that("wrong settings are refused by name", {
     refuse <- function(message, ...) {
         expect_error(trainer_of(list(...)), message, class = "rscvi_invalid_argument")
     }
-    refuse("early_stopping_metric.*\"elbo\".*\"reconstruction_error\".*\"accuracy\"", early_stopping_metric = "accuracy")
+    refuse("early_stopping_metric.*\"elbo\".*\"reconstruction_error\".*\"accuracy\"",
+        early_stopping_metric = "accuracy")
     refuse("save_best_state_metric.*\"loss\"", save_best_state_metric = "loss")
     refuse("`early_stopping_kwargs\\$on`.*\"test_set\".*\"labelled_set\"", on = "labelled_set")
     refuse("patience.*-1", patience = -1)

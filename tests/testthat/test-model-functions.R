@@ -111,7 +111,9 @@ test_that("cells are answered for one by one: a part is that part of the whole",
 })
 
 test_that("several draws are that many single ones", {
-    noise <- withr::with_seed(5, list(z = array(stats::rnorm(4 * 9 * 3), c(4, 9, 3)), library = matrix(stats::rnorm(36), 4)))
+    noise <- withr::with_seed(5, {
+        list(z = array(stats::rnorm(4 * 9 * 3), c(4, 9, 3)), library = matrix(stats::rnorm(36), 4))
+    })
     for (dispersion in c("gene", "gene-batch", "gene-cell")) {
         model <- make(dispersion = dispersion)
         many <- infer(model, n_samples = 4, noise = noise)

@@ -200,7 +200,8 @@ test_that("every combination of likelihood, dispersion, latent distribution and 
         "3" = GeneExpressionDataset(all_counts, batch = rep(c("a", "b", "c"), 20), labels = types)
     )
     grid <- expand.grid(
-        reconstruction_loss = c("zinb", "nb", "poisson"), dispersion = c("gene", "gene-batch", "gene-label", "gene-cell"),
+        reconstruction_loss = c("zinb", "nb", "poisson"),
+        dispersion = c("gene", "gene-batch", "gene-label", "gene-cell"),
         latent_distribution = c("normal", "ln"), n_batch = c(0, 1, 3), stringsAsFactors = FALSE
     )
     n_trained <- 0
@@ -290,13 +291,15 @@ test_that("a model for other genes or batches is refused by trainers and posteri
     expect_s4_class(Posterior(VAE(12, n_batch = 0), dataset), "Posterior")
     expect_s4_class(UnsupervisedTrainer(VAE(12, n_batch = 2), dataset), "UnsupervisedTrainer")
     expect_error(Posterior(dataset, dataset), "`model`.*GeneExpressionDataset", class = "rscvi_invalid_argument")
-    expect_error(Posterior(VAE(dataset), counts(dataset)), "`gene_dataset`.*dgCMatrix", class = "rscvi_invalid_argument")
+    expect_error(Posterior(VAE(dataset), counts(dataset)), "`gene_dataset`.*dgCMatrix",
+        class = "rscvi_invalid_argument")
 })
 
 test_that("a model shows what it is", {
-    expect_output(print(VAE(20, n_batch = 3, n_hidden = 8, n_latent = 2, n_layers = 2, reconstruction_loss = "nb",
-        dispersion = "gene-cell", latent_distribution = "ln")),
-    "VAE for 20 genes, 3 batches.*2 dimensions, logistic normal.*nb, one dispersion per gene-cell.*2 hidden layers of 8")
+    rich <- VAE(20, n_batch = 3, n_hidden = 8, n_latent = 2, n_layers = 2, reconstruction_loss = "nb",
+        dispersion = "gene-cell", latent_distribution = "ln")
+    expect_output(print(rich), "VAE for 20 genes, 3 batches.*2 dimensions, logistic normal")
+    expect_output(print(rich), "nb, one dispersion per gene-cell.*2 hidden layers of 8")
     model <- VAE(20, n_hidden = 8, n_latent = 2)
     n_weights <- format(sum(lengths(state_dict(model))), big.mark = ",")
     expect_output(print(model), paste0("batches not used.*1 hidden layer of 8 units.*", n_weights, " weights"))

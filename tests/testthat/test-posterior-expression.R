@@ -91,7 +91,9 @@ test_that("draws differ between seeds and average out", {
 })
 
 test_that("what cannot be is refused by name; 0.6.8 ignores most of it without a word", {
-    refuse <- function(message, ...) expect_error(get_sample_scale(post, ...), message, class = "rscvi_invalid_argument")
+    refuse <- function(message, ...) {
+        expect_error(get_sample_scale(post, ...), message, class = "rscvi_invalid_argument")
+    }
     refuse("`gene_list`.*\"nogene\"", gene_list = c("gene1", "nogene"))
     refuse("`gene_list`.*from 1 to 12; found 13", gene_list = 13)
     refuse("`gene_list`.*length 3", gene_list = c(TRUE, FALSE, TRUE))

@@ -70,7 +70,8 @@ test_that("noise of one's own takes the place of the draw", {
     z <- q$qz_m + sqrt(q$qz_v) * eps
     post <- Posterior(normal, dataset, data_loader_kwargs = list(batch_size = 7))
     expect_equal(unname(latent_matrix(post, give_mean = FALSE, noise = list(z = eps))), z, tolerance = 1e-6)
-    expect_equal(unname(as.matrix(get_latent(post, give_mean = FALSE, noise = list(z = eps))[1:3])), z, tolerance = 1e-6)
+    drawn <- get_latent(post, give_mean = FALSE, noise = list(z = eps))
+    expect_equal(unname(as.matrix(drawn[1:3])), z, tolerance = 1e-6)
     q <- encode(ln)
     softmax <- function(u) exp(u) / rowSums(exp(u))
     expect_equal(unname(latent_matrix(Posterior(ln, dataset), give_mean = FALSE, noise = list(z = eps))),

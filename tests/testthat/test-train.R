@@ -51,7 +51,7 @@ test_that("a last minibatch of fewer than 3 cells is left out, and only that", {
     expect_error(trained(train_indices = 1:2), "2 cells; at least 3", class = "rscvi_invalid_argument")
 })
 
-test_that("the history has a row an epoch and a column a metric and set, filled every `frequency` epochs and at the end", {
+test_that("the history: a row an epoch, a column a metric and set, filled every `frequency` epochs and at the end", {
     trainer <- trained(train_size = 0.5, test_size = 0.3, n_epochs = 7, frequency = 3, batch_size = 20,
         metrics_to_monitor = "reconstruction_error")
     done <- history(trainer)
@@ -343,7 +343,7 @@ test_that("Ctrl-C stops training with a warning, and the session goes on with th
     result <- in_child('
         trainer <- UnsupervisedTrainer(VAE(dataset, n_hidden = 8, seed = 1), dataset, batch_size = 18)
         before <- state_dict(model(trainer))
-        system(sprintf("(sleep 1; kill -INT %d) &", Sys.getpid()))
+        system(sprintf("(sleep 2; kill -INT %d) &", Sys.getpid()))
         caught <- NULL
         seconds <- system.time(withCallingHandlers(
             train(trainer, n_epochs = 1e6, seed = 1),

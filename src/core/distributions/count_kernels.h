@@ -47,7 +47,8 @@ struct NegativeBinomialKernel {
 
   template <class T>
   static CountTerm<T> evaluate(T x, T mu, T theta, T /*pi*/) {
-    using namespace count_detail;
+    using count_detail::eps;
+    using count_detail::tiny;
     CountTerm<T> term;
     if (x == T(0)) {
       const T safe_theta = std::max(theta, T(tiny)), safe_mu = std::max(mu, T(0));
@@ -75,7 +76,8 @@ struct ZeroInflatedNegativeBinomialKernel {
 
   template <class T>
   static CountTerm<T> evaluate(T x, T mu, T theta, T pi) {
-    using namespace count_detail;
+    using count_detail::softplus;
+    using count_detail::sigmoid;
     CountTerm<T> term = NegativeBinomialKernel::evaluate(x, mu, theta, pi);
     if (x != T(0)) {
       term.value -= softplus(pi);
@@ -100,7 +102,7 @@ struct PoissonKernel {
 
   template <class T>
   static CountTerm<T> evaluate(T x, T mu, T /*theta*/, T /*pi*/) {
-    using namespace count_detail;
+    using count_detail::tiny;
     CountTerm<T> term;
     const double c = x, m = std::max<double>(mu, tiny);
     term.value = static_cast<T>((x == T(0) ? 0.0 : c * std::log(m) - log_factorial(c)) - m);

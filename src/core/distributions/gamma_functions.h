@@ -37,7 +37,9 @@ inline bool is_small_count(double x) { return x <= direct_up_to && x == std::flo
 // D(theta, x) = lgamma(theta + x) - lgamma(theta) - x ln(theta), for theta > 0 and any real x >= 0.
 // For a whole number x it is sum_{k < x} log1p(k / theta), so it is 0 for x = 0 and x = 1.
 inline double lgamma_rising(double theta, double x) {
-  using namespace gamma_detail;
+  using gamma_detail::stirling_from;
+  using gamma_detail::stirling_tail;
+  using gamma_detail::is_small_count;
   if (is_small_count(x)) {
     double product = 1.0, sum = 0.0;
     for (double k = 1.0; k < x; ++k) {
@@ -61,7 +63,9 @@ inline double lgamma_rising(double theta, double x) {
 
 // digamma(theta + x) - digamma(theta), for theta > 0 and any real x >= 0; sum_{k < x} 1 / (theta + k) for a count.
 inline double digamma_rising(double theta, double x) {
-  using namespace gamma_detail;
+  using gamma_detail::stirling_from;
+  using gamma_detail::digamma_tail;
+  using gamma_detail::is_small_count;
   double sum = 0.0;
   if (is_small_count(x)) {
     for (double k = 0.0; k < x; ++k) sum += 1.0 / (theta + k);
@@ -82,7 +86,8 @@ inline double log_factorial(double x) {
     return values;
   }();
   if (x < table_size && x == std::floor(x)) return table[static_cast<int>(x)];
-  using namespace gamma_detail;
+  using gamma_detail::stirling_from;
+  using gamma_detail::stirling_tail;
   constexpr double half_log_two_pi = 0.91893853320467274178;
   double shift = 0.0, z = x + 1.0;
   for (; z < stirling_from; z += 1.0) shift += std::log(z);

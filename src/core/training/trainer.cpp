@@ -252,6 +252,10 @@ Metric parse_metric(const std::string& option, const std::string& name) {
 TrainResult train(Vae model, std::shared_ptr<const Dataset> dataset, const std::vector<std::int64_t>& train_cells,
                   const TrainOptions& options, const RandomStream& random, Monitor& monitor) {
   check_watched_set(options);
+  if (options.batch_size < smallest_minibatch) {
+    throw InvalidArgument("batch_size must be at least " + std::to_string(smallest_minibatch) + ", not " +
+                          std::to_string(options.batch_size));
+  }
   if (static_cast<std::int64_t>(train_cells.size()) < smallest_minibatch) {
     throw InvalidArgument("the training set has " + std::to_string(train_cells.size()) + " cells; at least " +
                           std::to_string(smallest_minibatch) + " are needed");

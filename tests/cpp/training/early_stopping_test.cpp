@@ -85,3 +85,16 @@ TEST_CASE("early stopping: defaults are those of scvi 0.6.8") {
   CHECK(options.lr_patience == 10);
   CHECK(options.lr_factor == 0.5);
 }
+
+TEST_CASE("early stopping: a metric that is not a number is no gain, and no best value either") {
+  follow(options_with(3, 1), {
+                                 {std::nan(""), false, false},  // wait 1
+                                 {100, false, false},           // the start: wait 0
+                                 {std::nan(""), false, false},  // wait 1
+                                 {98, false, false},            // gain 2: wait 0
+                                 {98, false, false},
+                                 {98, false, false},
+                                 {98, false, false},  // wait 3
+                                 {98, true, false},
+                             });
+}
