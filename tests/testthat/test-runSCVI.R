@@ -92,7 +92,7 @@ test_that("batch and labels may be vectors, or left out; n_epochs may be", {
 test_that("after subsetting or reordering cells the posterior has their rows", {
     for (cells in list(sce$type == "y", c(5, 50, 3), rev(seq_len(60)), 7)) {
         some <- done[, cells]
-        expect_equal(latent_matrix(posterior(some)), reduced(some), tolerance = 1e-6)
+        expect_close(latent_matrix(posterior(some)), reduced(some), 1e-5, floor = 1)
         expect_identical(nb_cells(posterior(some)), ncol(some))
         expect_identical(as.character(get_latent(posterior(some))$batch), as.character(some$donor))
         # The prior is that of training, and not of the cells that are left.
@@ -109,9 +109,9 @@ test_that("after subsetting or reordering cells the posterior has their rows", {
     expect_identical(rownames(get_latent(posterior(some, set = "test_set"))), test_cells[1:3])
     # Put together again.
     both <- BiocGenerics::cbind(done[, 31:60], done[, 1:30])
-    expect_equal(latent_matrix(posterior(both)), reduced(done)[c(31:60, 1:30), ], tolerance = 1e-6)
+    expect_close(latent_matrix(posterior(both)), reduced(done)[c(31:60, 1:30), ], 1e-5, floor = 1)
     repeated <- done[, c(2, 2)]
-    expect_equal(unname(latent_matrix(posterior(repeated))), unname(reduced(done)[c(2, 2), ]), tolerance = 1e-6)
+    expect_close(unname(latent_matrix(posterior(repeated))), unname(reduced(done)[c(2, 2), ]), 1e-5, floor = 1)
     expect_error(posterior(done[, 0]), "`object` has no cells", class = "rscvi_empty_posterior")
 })
 
