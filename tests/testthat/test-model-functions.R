@@ -320,3 +320,13 @@ test_that("log_nb and log_zinb recycle, take nothing for nothing, and refuse wha
     refuse(log_nb(1, NA_real_, 1), "`mu`.*NA")
     refuse(log_zinb(1, 1, 1, "a"), "`pi`.*\"a\"")
 })
+
+test_that("fit_minibatches() that ends in weights that are not finite is an error, and the model as it was", {
+    model <- VAE(n_input = 5, n_hidden = 4, n_latent = 2, seed = 1)
+    state <- state_dict(model)
+    batch <- list(x = matrix(1:10, 2), local_l_mean = 2, local_l_var = 1)
+    expect_error(fit_minibatches(model, list(batch, batch, batch), lr = 1e30), class = "rscvi_diverged")
+    expect_identical(state_dict(model), state)
+    expect_true(is.finite(fit_minibatches(model, list(batch), seed = 1)))
+    expect_error(fit_minibatches(model, list(batch), lr = Inf), "lr", class = "rscvi_invalid_argument")
+})

@@ -215,3 +215,11 @@ test_that("an object that was saved has its fit", {
         marginal_ll(posterior(done, set = "test_set"), 9, seed = 1))
     expect_identical(get_sample_scale(posterior(loaded), seed = 1), get_sample_scale(posterior(done), seed = 1))
 })
+
+test_that("cells of another fit are told from the fit's own", {
+    sce <- example_pbmc()[1:30, ]
+    sce <- sce[, Matrix::colSums(SingleCellExperiment::counts(sce)) > 5]
+    fit <- function(cells, seed) runSCVI(sce[, cells], n_epochs = 1, n_hidden = 8, seed = seed, verbose = FALSE)
+    both <- BiocGenerics::cbind(fit(1:200, 1), fit(201:400, 2))
+    expect_error(posterior(both), "200 of the 400 cells", class = "rscvi_model_mismatch")
+})
