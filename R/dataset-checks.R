@@ -102,7 +102,7 @@ as_cell_data <- function(x, cell_names) {
 
 # Values of the counts: one pass in C++, which also gives the total of each cell.
 check_counts <- function(counts, source) {
-    report <- counts_report_cpp(counts)
+    report <- core(counts_report_cpp(counts))
     if (report$problem == "none") return(report$cell_totals)
     gene <- counts@Dimnames[[1L]][report$gene]
     cell <- counts@Dimnames[[2L]][report$cell]

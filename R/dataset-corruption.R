@@ -32,7 +32,7 @@ corrupt <- function(x, rate = 0.1, corruption = "uniform", seed = NULL) {
     check_class(x, "x", "GeneExpressionDataset")
     rate <- check_number(rate, "rate", lower = 0, upper = 1)
     check_choice(corruption, "corruption", c("uniform", "binomial"))
-    set_corrupted(x, corrupt_counts_cpp(x@counts, rate, corruption, resolve_seed(seed)))
+    set_corrupted(x, core(corrupt_counts_cpp(x@counts, rate, corruption, resolve_seed(seed))))
 }
 
 #' @rdname corrupt

@@ -23,14 +23,14 @@
 #' * **Clusters go by their value** ([one_vs_all_degenes()]); there labels 5 and 7 give nothing, and 1, 2, 3 wrong names.
 #' * **Tables of differential expression keep ties in the order of the genes**; there the order of ties is arbitrary.
 #' * **Spreadsheets have legal sheet names**, however long or odd the clusters' names are, and `save_dir` needs no slash.
-#' * **An unknown corruption method** leaves the data set as it was.
+#' * **An unknown corruption method** is an error before anything is changed.
 #' * **A diverged model** is put back to the end of the last sound epoch.
 #'
 #' # Habits of R
 #' * Indices and codes are 1-based; batches and labels are factors and are asked for by name. Masks and names work
 #'   wherever indices do. Data sets are made from genes x cells; what the methods return is cells x genes, as in 0.6.8.
 #' * Tables are data.frames with names: [get_latent()], [history()], [loss_terms()].
-#' * `set.seed()` decides all randomness unless a `seed` is given.
+#' * `set.seed()` decides all randomness unless a `seed` is given (trainers split with `seed = 0`, as in 0.6.8).
 #' * A posterior and a data set are values: [update()], [corrupted()], [update_sampler_indices()], [corrupt()] return new
 #'   ones. Models and trainers have reference semantics, as in Python.
 #' * Empty cells and batches of a single cell are errors at construction (`empty_cells = "keep"` is 0.6.8's way).

@@ -1,10 +1,11 @@
-# The way into the core. Nothing else in R/ calls the glue without going through here.
+# The way into the core: whatever in the glue can fail is called through core().
 
 # Runs a call of the glue; an exception of the core becomes an rscvi error of the matching class.
 core <- function(expr) {
     tryCatch(expr, "C++Error" = function(e) {
         text <- conditionMessage(e)
-        kind <- c("rscvi::InvalidArgument" = "invalid_argument", "rscvi::DeviceError" = "device_error")
+        kind <- c("rscvi::InvalidArgument" = "invalid_argument", "rscvi::DeviceError" = "device_error",
+            "rscvi::Diverged" = "diverged")
         kind <- kind[intersect(names(kind), class(e))]
         abort_rscvi("{text}", class = if (length(kind)) unname(kind) else "internal_error")
     })
@@ -56,6 +57,6 @@ change_model <- function(model, expr) {
 process <- new.env(parent = emptyenv())
 settle_after_fork <- function() {
     if (identical(process$id, Sys.getpid())) return(invisible())
-    set_num_threads_cpp(1L)
+    core(set_num_threads_cpp(1L))
     process$id <- Sys.getpid()
 }

@@ -197,7 +197,8 @@ check_prior <- function(x, arg, n, positive = FALSE) {
 #' @param lr,eps,weight_decay of Adam; the L2 penalty `weight_decay` is added to the gradient.
 #' @param seed integer that decides dropout and the draws that are not given.
 #' @return Numeric vector: the loss of each minibatch before its step, in nats per cell.
-#' @section Errors: `rscvi_invalid_argument`, naming the argument and the minibatch.
+#' @section Errors: `rscvi_invalid_argument`, naming the argument and the minibatch; `rscvi_diverged` if the weights are no
+#'   longer finite, the model then being as it was.
 #' @examples
 #' vae <- VAE(n_input = 20, n_hidden = 8, n_latent = 2, seed = 1)
 #' minibatch <- list(x = matrix(rpois(10 * 20, 2), nrow = 10), local_l_mean = 3.7, local_l_var = 0.1)
@@ -229,7 +230,8 @@ fit_minibatches <- function(model, minibatches, kl_weight = 1, lr = 1e-3, eps = 
     change_model(model, model_fit_minibatches_cpp(
         model_handle(model), minibatches, noise,
         check_number(kl_weight, "kl_weight", lower = 0),
-        check_number(lr, "lr", lower = 0, lower_open = TRUE), check_number(eps, "eps", lower = 0, lower_open = TRUE),
+        check_number(lr, "lr", lower = 0, lower_open = TRUE, upper_open = TRUE),
+        check_number(eps, "eps", lower = 0, lower_open = TRUE, upper_open = TRUE),
         check_number(weight_decay, "weight_decay", lower = 0), resolve_seed(seed)
     ))
 }

@@ -18,12 +18,12 @@
 slow_blas_gflops <- 5
 
 .onAttach <- function(libname, pkgname) {
-    speed <- matrix_product_gflops_cpp()
+    speed <- tryCatch(matrix_product_gflops_cpp(), error = function(e) Inf)
     if (speed < slow_blas_gflops) {
-        packageStartupMessage(sprintf(
-            "rscvi: matrix products run at %.1f Gflop/s here, which is slow. Install OpenBLAS (Debian, Ubuntu: %s).",
-            speed, "apt-get install libopenblas0"
-        ))
+        packageStartupMessage(sprintf(paste(
+            "rscvi: matrix products run at %.1f Gflop/s here, which is slow. Either the machine is busy, or LibTorch uses",
+            "the reference BLAS: install OpenBLAS (Debian, Ubuntu: apt-get install libopenblas0-openmp)."
+        ), speed))
     }
 }
 

@@ -60,7 +60,8 @@ as_single_cell <- function(x, arg = "x") {
     }
     abort_rscvi(c(
         "{.arg {arg}} must be a {.cls SingleCellExperiment}, not {describe_value(x)}.",
-        i = "For a matrix: {.code SingleCellExperiment(list(counts = x))}, or {.fn GeneExpressionDataset} and {.fn VAE}."
+        i = if (inherits(x, "Seurat")) "For a Seurat object: {.fn GeneExpressionDataset}, {.fn VAE} and {.fn train}."
+        else "For a matrix: {.code SingleCellExperiment(list(counts = x))}, or {.fn GeneExpressionDataset} and {.fn VAE}."
     ))
 }
 
@@ -92,17 +93,23 @@ store_fit <- function(x, name, trainer, assay.type, rows) {
     columns <- SingleCellExperiment::int_colData(x)
     columns[[fit_key(name)]] <- S4Vectors::DataFrame(
         batch = batch_indices(dataset), labels = labels(dataset), local_means = local_means(dataset),
-        local_vars = local_vars(dataset), set = factor(set, levels = names(trainer@sets))
+        local_vars = local_vars(dataset), set = factor(set, levels = names(trainer@sets)),
+        fit = rep(fingerprint(trainer@model), ncol(x))
     )
     SingleCellExperiment::int_colData(x) <- columns
     metadata <- SingleCellExperiment::int_metadata(x)
-    metadata[[fit_key(name)]] <- list(model = trainer@model, assay.type = assay.type, genes = gene_names(dataset),
-        rows = rows, row_names = rownames(x)[rows], n_rows = nrow(x), options = trainer@options, history = history(trainer))
+    metadata[[fit_key(name)]] <- list(
+        model = trainer@model, fit = fingerprint(trainer@model), assay.type = assay.type, genes = gene_names(dataset),
+        rows = rows, row_names = rownames(x)[rows], n_rows = nrow(x), options = trainer@options, history = history(trainer)
+    )
     SingleCellExperiment::int_metadata(x) <- metadata
     x
 }
 
 fit_key <- function(name) paste0("rscvi_", name)
+
+# A number that two different fits do not share: it tells cells of another fit, which cbind() can bring in, from its own.
+fingerprint <- function(model) sum(vapply(model@state$weights, function(w) sum(w * sin(seq_along(w))), numeric(1L)))
 
 #' The fitted posterior of a SingleCellExperiment
 #'
@@ -111,8 +118,8 @@ fit_key <- function(name) paste0("rscvi_", name)
 #' @param set which cells: `"all"`, or those of one set of the split.
 #' @return A [Posterior()] of the fitted model and the cells of `object`, with the batches, labels and library prior of
 #'   training.
-#' @section Errors: `rscvi_no_fit` if there is no fit of that name, `rscvi_model_mismatch` if genes of it are gone,
-#'   `rscvi_empty_posterior` if there is no cell.
+#' @section Errors: `rscvi_no_fit` if there is no fit of that name, `rscvi_model_mismatch` if genes of it are gone or
+#'   some cells belong to another fit (`cbind()` brings them together), `rscvi_empty_posterior` if there is no cell.
 #' @examples
 #' sce <- runSCVI(example_pbmc(), batch = "batch", n_epochs = 1, n_hidden = 16, seed = 1)
 #' posterior(sce)
@@ -136,6 +143,12 @@ setMethod("posterior", "ANY", function(object, name = "SCVI",
             i = if (length(there)) "It has {.val {there}}." else "Make one with {.fn runSCVI}."), class = "no_fit")
     }
     columns <- SingleCellExperiment::int_colData(object)[[fit_key(name)]]
+    strangers <- sum(columns$fit != fit$fit)
+    if (strangers > 0L) {
+        abort_rscvi(c("{strangers} of the {ncol(object)} cells of {.arg object} belong to another fit of this name.",
+            i = "Take the posterior before combining objects, or run {.fn runSCVI} on all cells together."),
+            class = "model_mismatch")
+    }
     dataset <- refit_dataset(object, fit, columns)
     Posterior(fit$model, dataset, indices = if (set == "all") NULL else which(columns$set == set),
         use_cuda = fit$options$use_cuda, data_loader_kwargs = list(batch_size = fit$options$batch_size))

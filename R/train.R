@@ -46,11 +46,12 @@ report_training <- function(result, n_epochs, lr) {
             i = "The model is as it was {after_epoch(result$sound_epoch)}. A lower learning rate
                  ({.code lr = {format(lr / 10)}}) usually helps."
         ), class = "diverged"),
-        interrupted = warn_rscvi("Training was interrupted in epoch {epoch} of {n_epochs}; the model is as it was then.",
+        interrupted = warn_rscvi("Training was interrupted in epoch {epoch} of {n_epochs}; the model is as it was
+            {if (is.na(result$best_epoch)) 'then' else paste0(after_epoch(result$best_epoch), ', where it did best')}.",
             class = "interrupted"),
         stopped_early = inform_rscvi("Stopped early after epoch {epoch} of {n_epochs}.", class = "stopped_early")
     )
-    if (!is.na(result$best_epoch)) {
+    if (!is.na(result$best_epoch) && result$status != "interrupted") {
         inform_rscvi("The model is as it was {after_epoch(result$best_epoch)}, where it did best.", class = "best_state")
     }
 }

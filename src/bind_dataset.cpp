@@ -58,8 +58,7 @@ SEXP dataset_handle_cpp(SEXP counts, SEXP corrupted_x, Rcpp::IntegerVector batch
   dataset->local_var.assign(local_vars.begin(), local_vars.end());
   dataset->n_batch = n_batch;
   dataset->n_labels = n_labels;
-  const Rcpp::List kept_alive = Rcpp::List::create(counts, corrupted_x);
-  return Rcpp::XPtr<DatasetHandle>(new DatasetHandle{dataset}, true, R_NilValue, kept_alive);
+  return Rcpp::XPtr<DatasetHandle>(new DatasetHandle{dataset, counts, corrupted_x}, true);
 }
 
 // [[Rcpp::export(rng = false)]]

@@ -6,7 +6,6 @@
 #include <optional>
 
 #include "core/api/array.h"
-#include "core/base/errors.h"
 
 namespace rscvi::glue {
 

@@ -5,15 +5,16 @@
 
 #include <memory>
 
+#include "core/api/dataset.h"
 #include "core/api/model.h"
-#include "core/base/errors.h"
-#include "core/data/dataset.h"
 
 namespace rscvi::glue {
 
-// A data set reads R's memory in place: the external pointer's protected slot holds those R objects.
+// A data set reads R's memory in place, and keeps those R objects alive. (Not in the external pointer's protected slot,
+// which saveRDS() would write out: the counts would be saved twice.)
 struct DatasetHandle {
   std::shared_ptr<const Dataset> dataset;
+  Rcpp::RObject counts, corrupted;
 };
 
 template <class T>

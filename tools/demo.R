@@ -1,4 +1,4 @@
-# Trains scVI on real cells and shows what came of it: the second command of the README. Seconds, not minutes.
+# Trains scVI on real cells and shows what came of it: the first command of the README. Seconds, not minutes.
 #   Rscript tools/demo.R [folder for the results] [epochs]
 suppressPackageStartupMessages({
     library(rscvi)

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/errors.h"  // what the core throws is part of its face
+
 namespace rscvi::api {
 
 // Row-major (the last index runs fastest). An empty shape is a single number; `absent()` means "not given".

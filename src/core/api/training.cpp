@@ -18,10 +18,16 @@ TrainResult train(Model& model, std::shared_ptr<const Dataset> dataset, const st
   });
 }
 
-double matrix_product_gflops() { return rscvi::matrix_product_gflops(); }
+double matrix_product_gflops() {
+  return translate_errors([] { return rscvi::matrix_product_gflops(); });
+}
 
-void set_num_threads(int n) { at::set_num_threads(n); }
+void set_num_threads(int n) {
+  translate_errors([n] { at::set_num_threads(n); });
+}
 
-bool cuda_is_available() { return rscvi::cuda_is_available(); }
+bool cuda_is_available() {
+  return translate_errors([] { return rscvi::cuda_is_available(); });
+}
 
 }  // namespace rscvi::api

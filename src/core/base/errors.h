@@ -24,6 +24,12 @@ class DeviceError : public Error {
   using Error::Error;
 };
 
+// Training left the numbers that can be computed with.
+class Diverged : public Error {
+ public:
+  using Error::Error;
+};
+
 // LibTorch refused an operation: a mistake of this package, not of its user.
 class InternalError : public Error {
  public:

@@ -276,6 +276,7 @@ std::vector<double> fit_minibatches(Vae model, const std::vector<Minibatch>& min
     optimiser.step(loss);
   }
   model->eval();
+  if (!is_finite(*model)) throw Diverged("the weights are no longer finite; use a lower learning rate");
   return losses;
 }
 
