@@ -45,7 +45,7 @@ setClass("GeneExpressionDataset",
 #'   for, or `NULL`s if it was made from numbers.
 #' @slot state environment with `weights`, the state as plain R arrays, and the core's handle.
 #' @slot version version of the package that made the object.
-#' @aliases SCVIModel-class VAE-class
+#' @aliases SCVIModel-class VAE-class show,SCVIModel-method
 #' @name SCVIModel-class
 #' @exportClass SCVIModel
 setClass("SCVIModel",
@@ -71,7 +71,7 @@ setClass("VAE", contains = "SCVIModel")
 #' @slot sets named list of cells (1-based indices): `train_set`, `test_set`, `validation_set`.
 #' @slot state environment with `history` (data.frame), `n_iter` (minibatches so far) and `corrupted`.
 #' @slot version version of the package that made the object.
-#' @aliases Trainer-class UnsupervisedTrainer-class
+#' @aliases Trainer-class UnsupervisedTrainer-class show,Trainer-method
 #' @name Trainer-class
 #' @exportClass Trainer
 setClass("Trainer",
@@ -99,7 +99,7 @@ setClass("UnsupervisedTrainer", contains = "Trainer")
 #' @slot data_loader_kwargs list with `batch_size`.
 #' @slot use_corrupted whether the corrupted counts are read, see [corrupted()].
 #' @slot version version of the package that made the object.
-#' @aliases Posterior-class
+#' @aliases Posterior-class show,Posterior-method
 #' @name Posterior-class
 #' @exportClass Posterior
 setClass("Posterior",

@@ -47,7 +47,7 @@ setMethod("runSCVI", "ANY", function(x, batch = NULL, labels = NULL, assay.type 
     vae <- do.call(VAE, c(list(dataset, n_latent = n_latent, seed = seed), arguments$model))
     trainer <- do.call(UnsupervisedTrainer, c(list(vae, dataset, seed = seed), arguments$trainer))
     do.call(train, c(list(trainer, n_epochs = n_epochs, seed = seed, verbose = verbose), arguments$train))
-    store_fit(x, name, trainer, assay.type, rows)
+    store_fit(x, name, trainer, assay.type, rows, seed)
 })
 
 # What can hold a reduced dimension, or can be made into such a thing. See is_summarized() on why there is no method for
@@ -83,11 +83,11 @@ sort_arguments <- function(given) {
 
 # What is kept of a fit. The model goes to the object's metadata; what belongs to a cell goes to its internal column
 # data, so that it follows when the object is subset. The counts are not kept twice: posterior() reads them where they are.
-store_fit <- function(x, name, trainer, assay.type, rows) {
+store_fit <- function(x, name, trainer, assay.type, rows, seed) {
     dataset <- trainer@gene_dataset
     set <- rep(NA_character_, ncol(x))
     for (s in names(trainer@sets)) set[trainer@sets[[s]]] <- s
-    z <- latent_matrix(create_posterior(trainer))
+    z <- latent_matrix(create_posterior(trainer), seed = seed)
     rownames(z) <- colnames(x)
     SingleCellExperiment::reducedDim(x, name) <- z
     columns <- SingleCellExperiment::int_colData(x)

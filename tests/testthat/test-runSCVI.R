@@ -223,3 +223,17 @@ test_that("cells of another fit are told from the fit's own", {
     both <- BiocGenerics::cbind(fit(1:200, 1), fit(201:400, 2))
     expect_error(posterior(both), "200 of the 400 cells", class = "rscvi_model_mismatch")
 })
+
+test_that("the seed decides the logistic normal latent space too, and R's stream stays where it is", {
+    sce <- example_pbmc()[1:60, 1:200]
+    sce <- sce[, Matrix::colSums(SingleCellExperiment::counts(sce)) > 0]
+    run <- function() {
+        fit <- runSCVI(sce, n_epochs = 1, n_hidden = 8, latent_distribution = "ln", seed = 1, verbose = FALSE)
+        SingleCellExperiment::reducedDim(fit, "SCVI")
+    }
+    set.seed(1)
+    before <- .Random.seed
+    first <- run()
+    expect_identical(.Random.seed, before)
+    expect_identical(run(), first)
+})

@@ -378,3 +378,12 @@ test_that("Ctrl-C stops training with a warning, and the session goes on with th
     expect_identical(result$history_after$epoch, c(0, 1, 2))
     expect_true(all(is.finite(result$history_after$loss[-1])))
 })
+
+test_that("losses that are not finite to the end are a divergence, however few", {
+    model <- small_model(dataset)
+    state <- state_dict(model)
+    state[["l_encoder.mean_encoder.bias"]] <- 1e4
+    load_state_dict(model, state)
+    trainer <- trainer_of(model = model, batch_size = 18, max_nans = 19)
+    expect_error(train(trainer, n_epochs = 6, seed = 1), "epoch 6 of 6", class = "rscvi_diverged")
+})

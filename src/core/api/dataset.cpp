@@ -27,7 +27,7 @@ SplitCells split_cells(std::int64_t n, double train_size, std::optional<double> 
 }
 
 std::vector<std::int64_t> permutation(std::int64_t n, std::uint64_t seed) {
-  return translate_errors([&] { return RandomStream(seed).permutation(n); });
+  return translate_errors([&] { return RandomStream(seed).split(stream::ordering).permutation(n); });
 }
 
 }  // namespace rscvi::api

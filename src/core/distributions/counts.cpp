@@ -106,14 +106,15 @@ struct FusedLogLikelihood : torch::autograd::Function<FusedLogLikelihood<Kernel>
   }
 };
 
-// The formulas of count_kernels.h on whole tensors. lgamma differences go through double: see gamma_functions.h.
+// The formulas of count_kernels.h on whole tensors. In double throughout: for large counts terms of size x ln x cancel,
+// and so do the log-gamma functions of a large theta (see gamma_functions.h).
 at::Tensor composed_log_nb(const at::Tensor& x, const at::Tensor& mu, const at::Tensor& theta) {
   using count_detail::eps;
-  const at::Tensor r = theta.clamp_min(count_detail::tiny);
-  const at::Tensor q = at::log1p(mu / (r + eps));
-  const at::Tensor wide = r.to(at::kDouble);
-  const at::Tensor rising = (at::lgamma(x + wide) - at::lgamma(wide) - x * at::log(wide + eps)).to(x.scalar_type());
-  return -(r + x) * q + x * at::log(mu + eps) + rising - at::lgamma(x + 1);
+  const at::Tensor c = x.to(at::kDouble), m = mu.to(at::kDouble);
+  const at::Tensor r = theta.to(at::kDouble).clamp_min(count_detail::tiny);
+  const at::Tensor log_p = -(r + c) * at::log1p(m / (r + eps)) + c * at::log(m + eps) + at::lgamma(c + r) -
+                           at::lgamma(r) - c * at::log(r + eps) - at::lgamma(c + 1);
+  return log_p.to(x.scalar_type());
 }
 
 at::Tensor composed_log_zinb(const at::Tensor& x, const at::Tensor& mu, const at::Tensor& theta,
@@ -129,7 +130,10 @@ at::Tensor composed(CountDistribution distribution, const at::Tensor& x, const a
   switch (distribution) {
     case CountDistribution::zinb: return composed_log_zinb(x, mu, theta, pi);
     case CountDistribution::nb: return composed_log_nb(x, mu, theta);
-    default: return at::xlogy(x, mu.clamp_min(count_detail::tiny)) - mu - at::lgamma(x + 1);
+    default: {
+      const at::Tensor c = x.to(at::kDouble), m = mu.to(at::kDouble).clamp_min(count_detail::tiny);
+      return (at::xlogy(c, m) - m - at::lgamma(c + 1)).to(x.scalar_type());
+    }
   }
 }
 

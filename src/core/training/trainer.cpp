@@ -95,6 +95,11 @@ class Run {
         break;
       }
     }
+    // Losses that are not finite may be stepped over, but not to the end.
+    if (result_.status != TrainStatus::diverged && nans_in_a_row_ > 0) {
+      result_.status = TrainStatus::diverged;
+      load_state(*model_, last_sound_state_);
+    }
     if (result_.best_epoch && result_.status != TrainStatus::diverged) load_state(*model_, best_state_);
     model_->eval();
     return std::move(result_);

@@ -25,5 +25,7 @@ TEST_CASE("api data set: splits and permutations by seed") {
   CHECK(split.train == expected.train);
   CHECK(split.test == expected.test);
   CHECK(split.validation == expected.validation);
-  CHECK(api::permutation(30, 5) == RandomStream(5).permutation(30));
+  CHECK(api::permutation(30, 5) == RandomStream(5).split(stream::ordering).permutation(30));
+  // A shuffled pass must not start with the cells that a split of the same seed holds out.
+  CHECK(api::permutation(30, 5) != RandomStream(5).permutation(30));
 }
