@@ -62,7 +62,8 @@ lay_out <- function(x, perplexity = 30) {
 #' * the name of a gene: ln(1 + count).
 #'
 #' A word of the list goes before a column, and a column before a gene of the same name. Up to 20 groups have colours
-#' that can be told apart without telling red from green; from 9 groups on their names are also written where they lie.
+#' that can be told apart without telling red from green. From 9 groups on their names are also written where they lie;
+#' or, where names are long, numbers that the legend gives.
 #'
 #' @param post a [Posterior()].
 #' @param n_samples number of cells to draw at most; `NULL`: all.
@@ -110,6 +111,7 @@ setMethod("show_t_sne", "Posterior", function(post, n_samples = 1000, color_by =
     n <- if (is.null(latent)) nb_cells(post) else nrow(latent)
     colours <- picture_colours(post, check_string(color_by, "color_by"), n, batch_indices, labels)
     shown <- which(in_first_batches(post, n, batch_indices, n_batch))
+    check_enough_cells(length(shown), 1L)
     chosen <- with_r_seed(seed, shown[choose_cells(length(shown), n_samples)])
     # Only the chosen cells are encoded.
     z <- if (is.null(latent)) {

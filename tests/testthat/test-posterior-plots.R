@@ -183,6 +183,13 @@ test_that("many groups: twenty colours, and names or numbers where they lie", {
     expect_identical(drawn(plot, 2L)$label, as.character(1:20))
     expect_identical(colour_of(plot, paste("cell state", 10:29)), distinct_colours[1:20])
 
+    # A group that is not drawn takes nobody's colour, number or name.
+    few <- show_t_sne(post, latent = xy[-(1:4), ], labels = factor(long, unique(long))[-(1:4)], color_by = "labels",
+        seed = 1)
+    expect_identical(legend_names(few), paste0(2:20, "  cell state ", 11:29))
+    expect_identical(drawn(few, 2L)$label, as.character(2:20))
+    expect_identical(colour_of(few, "cell state 11"), distinct_colours[2])
+
     # Up to eight the legend is enough; a hundred cannot be named.
     eight <- show_t_sne(post, latent = xy[1:32, ], labels = long[1:32], color_by = "labels", seed = 1)
     expect_identical(length(eight$layers), 1L)
@@ -265,6 +272,8 @@ test_that("pictures that cannot be made are refused before any work", {
     refuse(show_t_sne(post, color_by = "batches", batch_indices = 1:3), "`batch_indices`.*80.*3")
     refuse(show_t_sne(post, n_samples = 0), "`n_samples`.*0")
     refuse(show_t_sne(post, n_batch = 0), "`n_batch`.*0")
+    refuse(show_t_sne(post, latent = cbind(1:4, 1), batch_indices = factor(rep("b", 4), c("a", "b")), n_batch = 1),
+        "0 cells", "rscvi_too_few_cells")
     refuse(show_t_sne(post, seed = -1), "`seed`")
     refuse(show_t_sne(post, latent = matrix(NA_real_, 80, 2)), "`latent`")
     refuse(show_t_sne(post, latent = diag(5), color_by = "labels"), "5 rows.*80 cells.*`labels`")
