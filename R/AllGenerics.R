@@ -220,3 +220,33 @@ setGeneric("within_cluster_degenes", signature = "post", function(
 ) standardGeneric("within_cluster_degenes"))
 
 # end of: differential expression -------------------------------------------------------------------------------------
+
+# scores and pictures -------------------------------------------------------------------------------------------------
+
+#' @rdname entropy_batch_mixing
+#' @export
+setGeneric("entropy_batch_mixing", function(x, ...) standardGeneric("entropy_batch_mixing"))
+
+#' @rdname knn_purity
+#' @export
+setGeneric("knn_purity", function(x, ...) standardGeneric("knn_purity"))
+
+#' @rdname nn_overlap_score
+#' @export
+setGeneric("nn_overlap_score", function(x, ...) standardGeneric("nn_overlap_score"))
+
+#' @rdname clustering_scores
+#' @export
+setGeneric("clustering_scores", function(x, ...) standardGeneric("clustering_scores"))
+
+#' @rdname accuracy
+#' @export
+setGeneric("accuracy", function(post, ...) standardGeneric("accuracy"))
+
+#' @rdname show_t_sne
+#' @export
+setGeneric("show_t_sne", signature = "post",
+    function(post, n_samples = 1000, color_by = "", save_name = "", latent = NULL, batch_indices = NULL, labels = NULL,
+             n_batch = NULL, seed = NULL) standardGeneric("show_t_sne"))
+
+# end of: scores and pictures -----------------------------------------------------------------------------------------

@@ -60,14 +60,18 @@ check_data_loader_kwargs <- function(x, default = default_batch_size) {
 
 # A posterior as the glue takes it. Every method goes through here, and an empty posterior stops here.
 posterior_core <- function(post, indices = post@indices) {
-    if (length(indices) == 0L) {
-        abort_rscvi(c("This posterior has no cells.", i = "A test set is empty if {.code train_size = 1}."),
-            class = "empty_posterior")
-    }
+    check_has_cells(indices)
     list(
         model = model_handle(post@model), dataset = dataset_handle(post@gene_dataset), cells = indices,
         batch_size = post@data_loader_kwargs$batch_size, corrupted = post@use_corrupted, use_cuda = post@use_cuda
     )
+}
+
+check_has_cells <- function(indices) {
+    if (length(indices) == 0L) {
+        abort_rscvi(c("This posterior has no cells.", i = "A test set is empty if {.code train_size = 1}."),
+            class = "empty_posterior")
+    }
 }
 
 # Row names of results: names of the cells, made unique if a cell occurs twice.

@@ -25,6 +25,15 @@
 #' * **Spreadsheets have legal sheet names**, however long or odd the clusters' names are, and `save_dir` needs no slash.
 #' * **An unknown corruption method** is an error before anything is changed.
 #' * **A diverged model** is put back to the end of the last sound epoch.
+#' * **Any number of batches** from two on has an [entropy_batch_mixing()]; there two alone, and more are an error or
+#'   `None`.
+#' * **Fewer cells than neighbours**: [knn_purity()], [nn_overlap_score()] and [entropy_batch_mixing()] take all other
+#'   cells, and warn; there `knn_purity()` of 30 cells fails.
+#' * **Cells at the same place**: no cell is taken for its own neighbour.
+#' * **Nothing to compare** (one batch, one label, no proteins, [accuracy()] of a model that predicts no labels) is an
+#'   error that says so; there it is `None`.
+#' * **Few cells and two dimensions** can be drawn ([show_t_sne()]): there the perplexity of 30 does not fit 30 cells,
+#'   and cells of a two-dimensional latent space are drawn in one order and coloured in another.
 #'
 #' # Habits of R
 #' * Indices and codes are 1-based; batches and labels are factors and are asked for by name. Masks and names work
@@ -34,6 +43,8 @@
 #' * A posterior and a data set are values: [update()], [corrupted()], [update_sampler_indices()], [corrupt()] return new
 #'   ones. Models and trainers have reference semantics, as in Python.
 #' * Empty cells and batches of a single cell are errors at construction (`empty_cells = "keep"` is 0.6.8's way).
+#' * Scores come back as [nn_overlap_score()]'s named list and [clustering_scores()]'s data.frame, pictures as ggplots.
+#' * The clusters of [clustering_scores()] are as many as there are labels among the posterior's cells.
 #'
 #' # Beyond 0.6.8
 #' * [marginal_ll()] works for the logistic normal latent distribution.
@@ -41,12 +52,15 @@
 #'   in change mode; populations by label name ([differential_expression_score()]).
 #' * [one_vs_all_degenes()] samples each cluster once and draws "all others" from those samples.
 #' * `train_indices` and `test_indices` of a trainer; [clone()] of a model; [runSCVI()].
+#' * Scores of plain matrices, to hold other embeddings against scVI's; the exact [entropy_batch_mixing()] with
+#'   `n_pools = Inf`; pictures coloured by any column or gene; [plot_history()].
 #'
 #' # Kept, although surprising
 #' * [elbo()] and [marginal_ll()] are *negative* log-likelihoods: smaller is better.
 #' * The divergence of the library size is part of the first term of the loss and is never annealed.
 #' * The library prior is computed from all cells, test cells included.
 #' * Adam's epsilon is 0.01. The first epoch of a KL warm-up by epochs has weight 0.
+#' * `prediction_algorithm = "knn"` of [clustering_scores()] is k-means.
 #' * Early stopping counts a gain below `threshold` = 3 nats as none.
 #' @name differences
 #' @aliases differences-from-scvi-0.6.8
