@@ -1,24 +1,13 @@
 #include "core/api/posterior.h"
 
-#include "core/api/model_handle.h"
-#include "core/base/device.h"
+#include "core/api/blocks.h"
+#include "core/api/posterior_handle.h"
 #include "core/posterior/expression.h"
 #include "core/posterior/latent.h"
 #include "core/posterior/likelihood.h"
 
 namespace rscvi::api {
 namespace {
-
-rscvi::Posterior to_core(const Posterior& posterior) {
-  rscvi::Posterior core;
-  core.model = posterior.model.handle().vae;
-  core.model->to(resolve_device(posterior.use_cuda));
-  core.dataset = posterior.dataset;
-  core.cells = posterior.cells;
-  core.batch_size = posterior.batch_size;
-  core.counts = posterior.corrupted ? CountsKind::corrupted : CountsKind::observed;
-  return core;
-}
 
 std::vector<std::int64_t> to_codes(const at::Tensor& codes) {
   const at::Tensor flat = codes.cpu().contiguous();
@@ -68,18 +57,9 @@ void sample_scale(const Posterior& posterior, const ScaleRequest& request, bool 
     options.transform_batch = request.transform_batch;
     options.genes = request.genes;
     options.library_size = request.library_size;
-    const std::int64_t n = core.n_cells();
-    rscvi::sample_scale(core, options, to_noise(noise), random, [&](std::int64_t start, const at::Tensor& block) {
-      const at::Tensor values = mean ? block.mean(0, /*keepdim=*/true) : block;  // (S, B, G)
-      const std::int64_t n_draws = values.size(0), size = values.size(1), n_genes = values.size(2);
-      const float* from = values.data_ptr<float>();
-      for (std::int64_t gene = 0; gene < n_genes; ++gene) {
-        double* to = out + (gene * n + start) * n_draws;
-        for (std::int64_t cell = 0; cell < size; ++cell) {
-          for (std::int64_t s = 0; s < n_draws; ++s) *to++ = from[(s * size + cell) * n_genes + gene];
-        }
-      }
-    });
+    const BlockSink sink = ResultArray<double>::samples_first(out, mean ? 1 : request.n_samples, core.n_cells()).sink();
+    rscvi::sample_scale(core, options, to_noise(noise), random,
+                        mean ? BlockSink(MeanOverDraws(request.n_samples, sink)) : sink);
   });
 }
 

@@ -43,6 +43,14 @@ at::Tensor RandomStream::dropout_mask(const at::Tensor& x, double p) {
   return at::empty_like(x).bernoulli_(1.0 - p, generator(x.device())).mul_(1.0 / (1.0 - p));
 }
 
+at::Tensor RandomStream::gamma(const at::Tensor& shape) { return at::_standard_gamma(shape, generator(shape.device())); }
+
+at::Tensor RandomStream::poisson(const at::Tensor& rate) { return at::poisson(rate, generator(rate.device())); }
+
+at::Tensor RandomStream::uniform_like(const at::Tensor& x) {
+  return at::empty_like(x).uniform_(0.0, 1.0, generator(x.device()));
+}
+
 at::Tensor RandomStream::uniform(at::IntArrayRef sizes, double bound) {
   return at::empty(sizes, at::kFloat).uniform_(-bound, bound, cpu_);
 }

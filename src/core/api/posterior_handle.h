@@ -1,0 +1,23 @@
+// For the .cpp files of this folder alone: the core's posterior behind the one that the glue hands in.
+#pragma once
+
+#include "core/api/model_handle.h"
+#include "core/api/posterior.h"
+#include "core/base/device.h"
+#include "core/posterior/posterior.h"
+
+namespace rscvi::api {
+
+inline rscvi::Posterior to_core(const Posterior& posterior) {
+  rscvi::Posterior core;
+  core.model = posterior.model.handle().vae;
+  core.model->to(resolve_device(posterior.use_cuda));
+  core.dataset = posterior.dataset;
+  core.cells = posterior.cells;
+  core.batch_size = posterior.batch_size;
+  core.counts = posterior.corrupted ? CountsKind::corrupted : CountsKind::observed;
+  core.poll = posterior.poll;
+  return core;
+}
+
+}  // namespace rscvi::api
