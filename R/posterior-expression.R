@@ -10,7 +10,8 @@
 #'   as that one; several are averaged over, cell by cell and draw by draw.
 #' @param gene_list `NULL` (all genes), or names, 1-based indices or a mask; results keep the data set's order of genes.
 #' @param library_size what the shares are multiplied by: 1, or for instance 1e4.
-#' @param return_df whether to return a data.frame; `NULL`: if `gene_list` has more than one gene.
+#' @param return_df whether to return a data.frame; `NULL`: if `gene_list` has more than one gene and the result is a
+#'   matrix.
 #' @param n_samples number S of draws of z a cell.
 #' @param return_mean whether to average over the draws.
 #' @param noise `NULL`, or `list(z = )` of standard normal draws to use in place of random ones: n x L, or S x n x L if
@@ -42,8 +43,8 @@ setMethod("get_sample_scale", "Posterior", function(post, transform_batch = NULL
     library_size <- check_number(library_size, "library_size", lower = 0, lower_open = TRUE, upper_open = TRUE)
     genes <- check_gene_list(gene_list, post)
     transform_batch <- check_posterior_batch(transform_batch, post, many = TRUE)
-    return_df <- if (is.null(return_df)) length(genes) > 1L else check_flag(return_df, "return_df")
     averaged <- return_mean || n_samples == 1L
+    return_df <- if (is.null(return_df)) averaged && length(genes) > 1L else check_flag(return_df, "return_df")
     if (return_df && !averaged) {
         abort_rscvi(c("{.code return_df = TRUE} needs draws that are averaged, or only one.",
             i = "Use {.code return_mean = TRUE}, or {.code return_df = FALSE} for an array of draws x cells x genes."))

@@ -42,7 +42,8 @@ setMethod("runSCVI", "ANY", function(x, batch = NULL, labels = NULL, assay.type 
     rows <- if (is.null(subset_row)) seq_len(nrow(x)) else {
         check_indices(subset_row, "subset_row", nrow(x), rownames(x), allow_duplicates = FALSE)
     }
-    if (!is.null(subset_row)) dataset <- update_genes(dataset, rows)
+    # A cell that has none of these genes cannot be left out: the result has a row for each cell of x.
+    if (!is.null(subset_row)) dataset <- update_genes(dataset, rows, empty_cells = "error")
     vae <- do.call(VAE, c(list(dataset, n_latent = n_latent, seed = seed), arguments$model))
     trainer <- do.call(UnsupervisedTrainer, c(list(vae, dataset, seed = seed), arguments$trainer))
     do.call(train, c(list(trainer, n_epochs = n_epochs, seed = seed, verbose = verbose), arguments$train))
@@ -96,7 +97,7 @@ store_fit <- function(x, name, trainer, assay.type, rows) {
     SingleCellExperiment::int_colData(x) <- columns
     metadata <- SingleCellExperiment::int_metadata(x)
     metadata[[fit_key(name)]] <- list(model = trainer@model, assay.type = assay.type, genes = gene_names(dataset),
-        rows = rows, row_names = rownames(x)[rows], options = trainer@options, history = history(trainer))
+        rows = rows, row_names = rownames(x)[rows], n_rows = nrow(x), options = trainer@options, history = history(trainer))
     SingleCellExperiment::int_metadata(x) <- metadata
     x
 }
@@ -110,7 +111,8 @@ fit_key <- function(name) paste0("rscvi_", name)
 #' @param set which cells: `"all"`, or those of one set of the split.
 #' @return A [Posterior()] of the fitted model and the cells of `object`, with the batches, labels and library prior of
 #'   training.
-#' @section Errors: `rscvi_no_fit` if there is no fit of that name, `rscvi_model_mismatch` if genes of it are gone.
+#' @section Errors: `rscvi_no_fit` if there is no fit of that name, `rscvi_model_mismatch` if genes of it are gone,
+#'   `rscvi_empty_posterior` if there is no cell.
 #' @examples
 #' sce <- runSCVI(example_pbmc(), batch = "batch", n_epochs = 1, n_hidden = 16, seed = 1)
 #' posterior(sce)
@@ -144,12 +146,19 @@ refit_dataset <- function(object, fit, columns) {
     rows <- fit$rows
     # Rows that moved are found by name, if they have any.
     if (!identical(rownames(object)[rows], fit$row_names)) rows <- match(fit$row_names, rownames(object))
-    missing <- sum(is.na(rows) | rows > nrow(object))
+    missing <- sum(is.na(rows))
     if (missing > 0L || length(rows) != length(fit$genes)) {
         abort_rscvi(c("{.arg object} lacks {missing} of the {length(fit$genes)} genes that the model was trained on.",
             i = "Ask for the posterior before subsetting genes."), class = "model_mismatch")
     }
-    counts <- as_count_matrix(SummarizedExperiment::assay(object, fit$assay.type))
+    if (is.null(fit$row_names) && nrow(object) != fit$n_rows) {
+        abort_rscvi(c("{.arg object} had {fit$n_rows} genes when the model was trained and has {nrow(object)} now: without
+            row names it is not known which are which.",
+            i = "Ask for the posterior before subsetting genes, or give {.arg x} row names before training."),
+        class = "model_mismatch")
+    }
+    if (ncol(object) == 0L) abort_rscvi("{.arg object} has no cells.", class = "empty_posterior")
+    counts <- as_count_matrix(SummarizedExperiment::assay(object, fit$assay.type, withDimnames = FALSE))
     if (!identical(rows, seq_len(nrow(counts)))) counts <- counts[rows, , drop = FALSE]
     names <- if (is.null(colnames(object))) paste0("cell", seq_len(ncol(object))) else make.unique(colnames(object))
     counts@Dimnames <- list(fit$genes, names)

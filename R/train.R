@@ -35,22 +35,23 @@ resolve_n_epochs <- function(n_epochs, n_cells) {
     check_count(n_epochs, "n_epochs", lower = 0L)
 }
 
+after_epoch <- function(epoch) if (epoch == 0) "before training" else paste("after epoch", epoch)
+
 # What the user must know of how training ended.
 report_training <- function(result, n_epochs, lr) {
     epoch <- result$epoch
     switch(result$status,
         diverged = abort_rscvi(c(
             "Training diverged in epoch {epoch} of {n_epochs}: the loss or the weights are no longer finite.",
-            i = "The model is as it was {if (result$sound_epoch == 0) 'before training' else
-                 paste('after epoch', result$sound_epoch)}. A lower learning rate ({.code lr = {format(lr / 10)}})
-                 usually helps."
+            i = "The model is as it was {after_epoch(result$sound_epoch)}. A lower learning rate
+                 ({.code lr = {format(lr / 10)}}) usually helps."
         ), class = "diverged"),
         interrupted = warn_rscvi("Training was interrupted in epoch {epoch} of {n_epochs}; the model is as it was then.",
             class = "interrupted"),
         stopped_early = inform_rscvi("Stopped early after epoch {epoch} of {n_epochs}.", class = "stopped_early")
     )
     if (!is.na(result$best_epoch)) {
-        inform_rscvi("The model is as it was after epoch {result$best_epoch}, where it did best.", class = "best_state")
+        inform_rscvi("The model is as it was {after_epoch(result$best_epoch)}, where it did best.", class = "best_state")
     }
 }
 

@@ -11,7 +11,7 @@
 #'
 #' # Early stopping
 #' `early_stopping_kwargs` is a list with any of: `early_stopping_metric` and `save_best_state_metric` (`"elbo"` or
-#' `"reconstruction_error"`, computed after every epoch), `on = "test_set"` (the set that they look at),
+#' `"reconstruction_error"`, computed and recorded after every epoch), `on = "test_set"` (the set that they look at),
 #' `patience = 15` (epochs without a gain of at least `threshold = 3` nats after which training stops),
 #' `reduce_lr_on_plateau = FALSE` with `lr_patience = 10` and `lr_factor = 0.5`. With `save_best_state_metric` the
 #' weights that did best are put back at the end.
@@ -25,7 +25,8 @@
 #'   neither are the validation set.
 #' @param use_cuda `NULL` uses a GPU if there is one, `TRUE` asks for one, `FALSE` uses the CPU.
 #' @param metrics_to_monitor what else to record besides `"elbo"`: `"reconstruction_error"`.
-#' @param frequency record the metrics before training, every so many epochs and at the end; `NULL`: never.
+#' @param frequency record the metrics before training, every so many epochs and at the end; `NULL`: never, but for what
+#'   early stopping looks at.
 #' @param weight_decay L2 penalty of Adam, added to the gradient.
 #' @param early_stopping_kwargs list, see "Early stopping".
 #' @param data_loader_kwargs list that may hold `batch_size`.
@@ -57,14 +58,16 @@ UnsupervisedTrainer <- function(model, gene_dataset, train_size = 0.9, test_size
     if (!is.null(data_loader_kwargs)) {
         batch_size <- check_data_loader_kwargs(data_loader_kwargs, default = batch_size)$batch_size
     }
+    early_stopping <- check_early_stopping(early_stopping_kwargs)
     options <- list(
         n_iter_kl_warmup = check_optional(n_iter_kl_warmup, "n_iter_kl_warmup", check_count, lower = 0L),
         n_epochs_kl_warmup = check_optional(n_epochs_kl_warmup, "n_epochs_kl_warmup", check_count, lower = 0L),
         use_cuda = check_use_cuda(use_cuda),
-        metrics_to_monitor = check_metrics(metrics_to_monitor),
+        metrics_to_monitor = unique(c(check_metrics(metrics_to_monitor), early_stopping$early_stopping_metric,
+            early_stopping$save_best_state_metric)),
         frequency = check_optional(frequency, "frequency", check_count, lower = 1L),
         weight_decay = check_number(weight_decay, "weight_decay", lower = 0),
-        early_stopping = check_early_stopping(early_stopping_kwargs),
+        early_stopping = early_stopping,
         batch_size = check_count(batch_size, "batch_size", lower = 3L),
         max_nans = check_count(max_nans, "max_nans", lower = 1L),
         show_progbar = check_optional(show_progbar, "show_progbar", check_flag)

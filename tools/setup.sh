@@ -220,6 +220,7 @@ report_missing() {
   if is_debian; then choose_debs; fi
   [ -z "$debs" ] || say "  apt-get install $debs"
   if [ -n "$build_tools" ] && [ -z "$debs" ]; then say "  R 4.2 or newer, a C++17 compiler and GNU make, from your system's packages"; fi
+  if [ -n "$extra_tools" ] && ! is_debian; then say "  from your system's packages, too:$extra_tools"; fi
   how_to_get_r_packages
   case " $debs " in *" $TORCH_DEB "*) ;; *) how_to_get_libtorch ;; esac
 }

@@ -106,8 +106,12 @@ LatentDraw VaeImpl::draw_z(const EncodedCells& encoded, std::optional<std::int64
 
 at::Tensor VaeImpl::dispersion(const at::Tensor& batch_index, const at::Tensor& label) const {
   if (options_.dispersion == Dispersion::gene) return at::exp(px_r_);
-  const at::Tensor& code = options_.dispersion == Dispersion::gene_batch ? batch_index : label;
-  if (!code.defined()) throw InvalidArgument("y is needed: this model has one dispersion a gene and label");
+  const bool by_batch = options_.dispersion == Dispersion::gene_batch;
+  const at::Tensor& code = by_batch ? batch_index : label;
+  if (!code.defined()) {
+    throw InvalidArgument(by_batch ? "batch_index is needed: this model has one dispersion a gene and batch"
+                                   : "y is needed: this model has one dispersion a gene and label");
+  }
   return at::exp(px_r_.t().index_select(0, code));
 }
 

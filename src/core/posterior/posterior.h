@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/base/errors.h"
 #include "core/data/minibatch.h"
 #include "core/model/vae.h"
 
@@ -43,6 +44,7 @@ class EvaluationScope {
 // Calls visit(minibatch, start) for consecutive stretches of the posterior's cells; start counts cells from 0.
 template <class Visit>
 void for_each_minibatch(const Posterior& posterior, Visit&& visit) {
+  if (posterior.batch_size < 1) throw InvalidArgument("batch_size must be at least 1");
   const c10::Device device = posterior.model->device();
   for (std::int64_t start = 0; start < posterior.n_cells(); start += posterior.batch_size) {
     if (posterior.poll) posterior.poll();

@@ -32,9 +32,11 @@ class EarlyStopping {
       verdict.stop = true;
       return verdict;
     }
-    const double gain = best_ ? *best_ - metric : std::numeric_limits<double>::infinity();
-    if (gain > 0) best_ = metric;
-    if (gain < options_.threshold || gain != gain) {
+    // A metric that is not a number is no gain, and nothing to hold later ones against.
+    const bool is_number = metric == metric;
+    const double gain = !is_number ? 0.0 : best_ ? *best_ - metric : std::numeric_limits<double>::infinity();
+    if (is_number && gain > 0) best_ = metric;
+    if (!is_number || gain < options_.threshold) {
       ++wait_;
       ++wait_lr_;
     } else {

@@ -38,7 +38,9 @@ struct TrainOptions {
   std::int64_t first_iteration = 0;  // minibatches that the model has seen in earlier calls, for the warm-up
   bool corrupted = false;            // train and monitor on the corrupted counts
 
-  std::int64_t frequency = 0;  // metrics every so many epochs, before the first and after the last; 0: never
+  // Metrics every so many epochs, before the first and after the last; 0: never. Those of the set `on` that early
+  // stopping or the best state look at are computed after every epoch.
+  std::int64_t frequency = 0;
   std::vector<Metric> metrics = {Metric::elbo};
   std::vector<MonitoredSet> monitored;
 

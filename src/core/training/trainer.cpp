@@ -158,23 +158,23 @@ class Run {
 
   void record(std::int64_t epoch, double loss, double kl_weight, double lr) {
     HistoryRow row{epoch, loss, kl_weight, lr, std::vector<double>(result_.metric_names.size(), nan)};
-    if (metrics_are_due(epoch)) {
-      std::size_t column = 0;
-      for (const auto& set : options_.monitored) {
-        const auto values = evaluate(set);
-        for (std::size_t m = 0; m < options_.metrics.size(); ++m) row.metrics[column++] = values[m];
+    std::size_t column = 0;
+    for (const auto& set : options_.monitored) {
+      const std::size_t first = column;
+      column += options_.metrics.size();
+      const bool watched = is_watching() && set.name == options_.on;
+      if (!watched && !metrics_are_due(epoch)) continue;
+      if (static_cast<std::int64_t>(set.cells.size()) < smallest_monitored_set) continue;
+      const MeanLossTerms terms = loss_terms_on(set);
+      if (watched) watched_terms_ = terms;
+      for (std::size_t m = 0; m < options_.metrics.size(); ++m) {
+        row.metrics[first + m] = pick(terms, options_.metrics[m]);
       }
     }
     result_.history.push_back(std::move(row));
   }
 
-  std::vector<double> evaluate(const MonitoredSet& set) {
-    std::vector<double> values(options_.metrics.size(), nan);
-    if (static_cast<std::int64_t>(set.cells.size()) < smallest_monitored_set) return values;
-    const MeanLossTerms terms = loss_terms_on(set);
-    for (std::size_t m = 0; m < values.size(); ++m) values[m] = pick(terms, options_.metrics[m]);
-    return values;
-  }
+  bool is_watching() const { return early_stopping_ || options_.save_best_state_metric; }
 
   MeanLossTerms loss_terms_on(const MonitoredSet& set) {
     Posterior posterior;
@@ -190,15 +190,12 @@ class Run {
     return metric == Metric::elbo ? terms.negative_elbo() : terms.reconst_loss;
   }
 
-  // Early stopping and the best state look at their metric after every epoch, whatever `frequency` says.
-  // False: time to stop.
+  // Early stopping and the best state look at what the history just got, in every epoch whatever `frequency` says: the
+  // metrics are random, and another draw would have them disagree with the history. False: time to stop.
   bool observe(std::int64_t epoch) {
-    if (!early_stopping_ && !options_.save_best_state_metric) return true;
-    const auto set = std::find_if(options_.monitored.begin(), options_.monitored.end(),
-                                  [&](const MonitoredSet& s) { return s.name == options_.on; });
-    const MeanLossTerms terms = loss_terms_on(*set);
+    if (!is_watching()) return true;
     if (options_.save_best_state_metric) {
-      const double value = pick(terms, *options_.save_best_state_metric);
+      const double value = pick(watched_terms_, *options_.save_best_state_metric);
       if (value < best_value_) {
         best_value_ = value;
         best_state_ = copy_state(*model_);
@@ -206,7 +203,7 @@ class Run {
       }
     }
     if (!early_stopping_ || epoch == 0) return true;
-    const EarlyStopping::Verdict verdict = early_stopping_->observe(pick(terms, options_.early_stopping_metric));
+    const EarlyStopping::Verdict verdict = early_stopping_->observe(pick(watched_terms_, options_.early_stopping_metric));
     if (verdict.reduce_lr) optimiser_.set_lr(optimiser_.lr() * options_.early_stopping->lr_factor);
     return !verdict.stop;
   }
@@ -222,6 +219,7 @@ class Run {
   std::optional<EarlyStopping> early_stopping_;
   State last_sound_state_, untried_state_, best_state_;
   std::int64_t untried_epoch_ = 0;
+  MeanLossTerms watched_terms_;  // of the set that they look at, after the last epoch
   double best_value_ = std::numeric_limits<double>::infinity();
   std::int64_t nans_in_a_row_ = 0;
   TrainResult result_;
@@ -254,6 +252,10 @@ Metric parse_metric(const std::string& option, const std::string& name) {
 TrainResult train(Vae model, std::shared_ptr<const Dataset> dataset, const std::vector<std::int64_t>& train_cells,
                   const TrainOptions& options, const RandomStream& random, Monitor& monitor) {
   check_watched_set(options);
+  if (options.batch_size < smallest_minibatch) {
+    throw InvalidArgument("batch_size must be at least " + std::to_string(smallest_minibatch) + ", not " +
+                          std::to_string(options.batch_size));
+  }
   if (static_cast<std::int64_t>(train_cells.size()) < smallest_minibatch) {
     throw InvalidArgument("the training set has " + std::to_string(train_cells.size()) + " cells; at least " +
                           std::to_string(smallest_minibatch) + " are needed");
