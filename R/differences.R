@@ -10,7 +10,7 @@
 #' * **A KL warm-up of 0** means none; there it divides by zero.
 #' * **Large inverse dispersions.** There the single-precision difference of two log-gamma functions is off by more than a
 #'   nat at \eqn{\theta = 10^6}; here no such difference is ever formed ([log_nb()]).
-#' * **Rates that underflow to 0** do not turn the likelihood into NaN.
+#' * **Rates that underflow to 0** do not turn the likelihood into NaN, and can be drawn from ([generate()]).
 #' * **Order.** Results of a posterior with `indices` come there in a new random order on each call; here always in the
 #'   order of `indices`.
 #' * **Results do not depend on what was asked before**: a posterior is a value, nothing in it is changed by a method.
@@ -18,6 +18,17 @@
 #'   error).
 #' * **Unknown genes, batches and settings** are errors; there `gene_list` and `transform_batch` ignore some of them
 #'   without a word.
+#' * **Several draws** of [imputation()] and [generate_parameters()] come as draws x cells x genes. There minibatches are
+#'   joined along the wrong axis: an error, or an array of another shape.
+#' * **Dispersions** of [generate_parameters()] are cells x genes; there, unless there is one a gene, they come in
+#'   blocks of minibatch x minibatch x genes. What a model does not have (dropout and dispersion of a Poisson model,
+#'   dropout of a negative binomial one) is `NULL`; there it is what a part of the network gives that was never fitted.
+#' * **`transform_batch`** of [generate_denoised_samples()] and [generate_feature_correlation_matrix()] is honoured.
+#'   Denoised samples of a Poisson model are its expected expression; there they vary with a dispersion that was never
+#'   fitted.
+#' * **One draw** of [generate()] and [generate_denoised_samples()], and Spearman correlations of **two genes**, work.
+#' * **Nothing to impute** is no error in [imputation_benchmark()], and its picture is saved only where that is asked
+#'   for.
 #' * **An unknown corruption method** leaves the data set as it was.
 #' * **A diverged model** is put back to the end of the last sound epoch.
 #'
@@ -32,6 +43,8 @@
 #'
 #' # Beyond 0.6.8
 #' * [marginal_ll()] works for the logistic normal latent distribution.
+#' * `transform_batch` of [generate()]; genes to choose in [imputation()], [generate_denoised_samples()] and
+#'   [generate_feature_correlation_matrix()].
 #' * `train_indices` and `test_indices` of a trainer; [clone()] of a model; [runSCVI()].
 #'
 #' # Kept, although surprising

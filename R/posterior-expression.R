@@ -6,8 +6,8 @@
 #' for draws of z from \eqn{q(z|x)}. Shares of all genes sum to 1 (to `library_size`).
 #'
 #' @param post a [Posterior()].
-#' @param transform_batch `NULL` decodes each cell as its own batch; a batch (level name or 1-based code) decodes all cells
-#'   as that one; several are averaged over, cell by cell and draw by draw.
+#' @param transform_batch `NULL` decodes each cell as its own batch; a batch (level name or 1-based code) decodes all
+#'   cells as that one; several are averaged over, cell by cell and draw by draw.
 #' @param gene_list `NULL` (all genes), or names, 1-based indices or a mask; results keep the data set's order of genes.
 #' @param library_size what the shares are multiplied by: 1, or for instance 1e4.
 #' @param return_df whether to return a data.frame; `NULL`: if `gene_list` has more than one gene and the result is a
@@ -21,8 +21,8 @@
 #'   `return_df`; for `n_samples > 1` without `return_mean` an array of draws x cells x genes.
 #' @section Errors: `rscvi_invalid_argument` for genes or batches that do not exist (scvi 0.6.8 ignores them without a
 #'   word), and for `return_df = TRUE` with draws that are not averaged.
-#' @section Memory: the result, 8 bytes a number; computed `batch_size` cells at a time. `gene_list` is the way to ask for
-#'   less: the softmax needs all genes, but only those asked for are kept.
+#' @section Memory: the result, 8 bytes a number; computed a bounded number of cells and draws at a time. `gene_list` is
+#'   the way to ask for less: the softmax needs all genes, but only those asked for are kept.
 #' @examples
 #' dataset <- subsample_genes(GeneExpressionDataset(example_pbmc(), batch = "batch"), 50, mode = "variance")
 #' post <- Posterior(VAE(dataset, n_hidden = 8, seed = 1), dataset, indices = 1:100)
@@ -67,10 +67,10 @@ setMethod("get_sample_scale", "Posterior", function(post, transform_batch = NULL
 #' @param n_samples number S of draws of z and l a cell.
 #' @param noise `NULL`, or `list(z =, library =)` of standard normal draws to use in place of random ones: n x L and
 #'   n x 1, or S x n x L and S x n x 1 if `n_samples > 1`. In the order of `indices(post)`.
-#' @return A matrix of cells x genes with dimnames, cells in the order of `indices(post)`; for `n_samples > 1` an array of
-#'   draws x cells x genes.
-#' @section Differences from scvi 0.6.8: there several draws are joined along the wrong axis as soon as there is more than
-#'   one minibatch: an error, or an array of another shape. Genes and batches that do not exist are errors here.
+#' @return A matrix of cells x genes with dimnames, cells in the order of `indices(post)`; for `n_samples > 1` an array
+#'   of draws x cells x genes.
+#' @section Differences from scvi 0.6.8: there several draws are joined along the wrong axis as soon as there is more
+#'   than one minibatch: an error, or an array of another shape. Genes and batches that do not exist are errors here.
 #' @section Memory: the result, 8 bytes a number; computed a bounded number of cells and draws at a time. `gene_list` is
 #'   the way to ask for less.
 #' @section Errors: `rscvi_invalid_argument`, naming the argument.

@@ -10,20 +10,22 @@
 #' * `"zinb"`: the same, then 0 with probability \eqn{1 / (1 + e^{-\pi})};
 #' * `"poisson"`: \eqn{x \sim \textrm{Poisson}(\mu)}.
 #'
-#' (Lopez et al. 2018, *Nature Methods* 15:1053; scvi 0.6.8, `Posterior.generate`.) Rates above \eqn{10^8} count as \eqn{10^8}.
+#' (Lopez et al. 2018, *Nature Methods* 15:1053; scvi 0.6.8, `Posterior.generate`.) Rates above \eqn{10^8} count as
+#' \eqn{10^8}.
 #'
 #' @param post a [Posterior()].
 #' @param n_samples number S of draws a cell.
 #' @param genes `NULL` (all genes), or names, 1-based indices or a mask; results have them in the order given.
 #' @param batch_size number of cells computed on at a time.
-#' @param transform_batch `NULL` decodes each cell as its own batch; a batch (level name or 1-based code) decodes all cells
-#'   as that one.
-#' @param noise `NULL`, or `list(z =, library =)` of standard normal draws to use in place of those of z and l: S x n x L
-#'   and S x n x 1, or n x L and n x 1 if `n_samples = 1`. Counts are drawn all the same.
+#' @param transform_batch `NULL` decodes each cell as its own batch; a batch (level name or 1-based code) decodes all
+#'   cells as that one.
+#' @param noise `NULL`, or `list(z =, library =)` of standard normal draws to use in place of those of z and l: S x n x
+#'   L and S x n x 1, or n x L and n x 1 if `n_samples = 1`. Counts are drawn all the same.
 #' @param seed integer that decides the draws; `NULL` draws one from R's generator. They also depend on `batch_size`.
-#' @return A list of `x_new`, an integer array of cells x genes x draws, and `x_old`, the counts that the posterior reads,
-#'   a matrix of cells x genes. Both with dimnames, cells in the order of `indices(post)`.
-#' @section Differences from scvi 0.6.8: `n_samples = 1` works, as do rates that underflow to 0; `transform_batch` is new.
+#' @return A list of `x_new`, an integer array of cells x genes x draws, and `x_old`, the counts that the posterior
+#'   reads, a matrix of cells x genes. Both with dimnames, cells in the order of `indices(post)`.
+#' @section Differences from scvi 0.6.8: `n_samples = 1` works, as do rates that underflow to 0; `transform_batch` is
+#'   new.
 #' @section Memory: `x_new`, 4 bytes a number, of `genes` alone; computed a bounded number of cells and draws at a time.
 #' @section Errors: `rscvi_invalid_argument`, naming the argument.
 #' @seealso [generate_denoised_samples()]
@@ -66,9 +68,9 @@ dense_counts <- function(post, genes) {
 #'
 #' The rates behind the counts at a library size that all cells share: for each cell and draw, z from \eqn{q(z|x)}, and
 #' \deqn{w_{ig} \sim \textrm{Gamma}(\textrm{shape } \theta_{ig}, \textrm{rate } \theta_{ig} / (s \rho_{ig})),}
-#' of mean \eqn{s \rho_{ig}} and variance \eqn{(s \rho_{ig})^2 / \theta_{ig}} given z, with s the `rna_size_factor`. There
-#' is no Poisson noise and no dropout in them (scvi 0.6.8, `Posterior.generate_denoised_samples`). A Poisson model knows no
-#' variation of the rates, \eqn{\theta \to \infty}: its draws are \eqn{s \rho_{ig}} itself.
+#' of mean \eqn{s \rho_{ig}} and variance \eqn{(s \rho_{ig})^2 / \theta_{ig}} given z, with s the `rna_size_factor`.
+#' There is no Poisson noise and no dropout in them (scvi 0.6.8, `Posterior.generate_denoised_samples`). A Poisson model
+#' knows no variation of the rates, \eqn{\theta \to \infty}: its draws are \eqn{s \rho_{ig}} itself.
 #'
 #' @inheritParams generate
 #' @param n_samples number S of draws a cell.
@@ -113,23 +115,24 @@ check_size_factor <- function(x) {
 
 #' Which genes go together in denoised expression
 #'
-#' Correlations between genes over all cells and draws of [generate_denoised_samples()]: of ranks (equal values share the
-#' mean of their ranks), or of the values. Unlike correlations of counts they are not drawn to 0 by Poisson noise and
-#' dropout, and not away from it by library sizes (scvi 0.6.8, `Posterior.generate_feature_correlation_matrix`). With several
-#' batches the cells are decoded as each of them, and the matrices averaged.
+#' Correlations between genes over all cells and draws of [generate_denoised_samples()]: of ranks (equal values share
+#' the mean of their ranks), or of the values. Unlike correlations of counts they are not drawn to 0 by Poisson noise
+#' and dropout, and not away from it by library sizes (scvi 0.6.8, `Posterior.generate_feature_correlation_matrix`).
+#' With several batches the cells are decoded as each of them, and the matrices averaged.
 #'
 #' @inheritParams generate_denoised_samples
-#' @param transform_batch `NULL` decodes each cell as its own batch; a batch (level name or 1-based code) decodes all cells
-#'   as that one; correlations of several are averaged over.
+#' @param transform_batch `NULL` decodes each cell as its own batch; a batch (level name or 1-based code) decodes all
+#'   cells as that one; correlations of several are averaged over.
 #' @param correlation_type `"spearman"` or `"pearson"`.
 #' @return A matrix of genes x genes with dimnames. A gene with one and the same value in all cells and draws correlates
 #'   with no other: `NA`, as in [stats::cor()].
 #' @section Seeds: with the same `seed`, `batch_size`, `genes` and `noise` the draws are those of
 #'   [generate_denoised_samples()]. Each batch starts from the seed: its matrix is the one that it has alone.
-#' @section Differences from scvi 0.6.8: there `transform_batch` is ignored, and two genes with `"spearman"` give one number.
-#'   `genes` is new.
-#' @section Memory: 4 bytes times genes x cells x `n_samples` for the draws, which are ranked in place, and the result, 8
-#'   bytes a number; 20,000 genes in 5,000 cells with 10 draws are 4 GB and 3.2 GB. `genes` is the way to ask for less.
+#' @section Differences from scvi 0.6.8: there `transform_batch` is ignored, and two genes with `"spearman"` give one
+#'   number. `genes` is new.
+#' @section Memory: 4 bytes times genes x cells x `n_samples` for the draws, which are ranked in place, and the result,
+#'   8 bytes a number; 20,000 genes in 5,000 cells with 10 draws are 4 GB and 3.2 GB. `genes` is the way to ask for
+#'   less.
 #' @section Errors: `rscvi_invalid_argument`, naming the argument; also for a single draw of a single cell.
 #' @examples
 #' dataset <- subsample_genes(GeneExpressionDataset(example_pbmc(), batch = "batch"), 50, mode = "variance")
@@ -163,9 +166,9 @@ setMethod("generate_feature_correlation_matrix", "Posterior", function(
 
 #' Parameters of the counts
 #'
-#' What the model says the counts of each cell are drawn with: for each draw of z and of the log library size l, the mean
-#' \eqn{\mu = e^l \rho} of the negative binomial (or Poisson) distribution, its inverse dispersion \eqn{\theta} (variance
-#' \eqn{\mu + \mu^2/\theta}), and the **logit** \eqn{\pi} of the probability that a count is set to 0, which
+#' What the model says the counts of each cell are drawn with: for each draw of z and of the log library size l, the
+#' mean \eqn{\mu = e^l \rho} of the negative binomial (or Poisson) distribution, its inverse dispersion \eqn{\theta}
+#' (variance \eqn{\mu + \mu^2/\theta}), and the **logit** \eqn{\pi} of the probability that a count is set to 0, which
 #' `stats::plogis()` makes a probability.
 #'
 #' A negative binomial model has no dropout, and a Poisson model neither dropout nor dispersion; there these are `NULL`.
@@ -179,14 +182,14 @@ setMethod("generate_feature_correlation_matrix", "Posterior", function(
 #' @param noise `NULL`, or `list(z =, library =)` of standard normal draws to use in place of random ones: n x L and
 #'   n x 1, or S x n x L and S x n x 1 if `n_samples > 1`.
 #' @param seed integer that decides the draws; `NULL` draws one from R's generator.
-#' @return A list of `dropout`, `means` and `dispersions`: matrices of cells x genes with dimnames, cells in the order of
-#'   `indices(post)`; for `n_samples > 1` without `give_mean` arrays of draws x cells x genes. `dispersions` is always
-#'   cells x genes unless the model's dispersion is `"gene-cell"`, where it depends on the draw as the others do.
-#' @section Differences from scvi 0.6.8: there several draws are joined along the wrong axis as soon as there is more than
-#'   one minibatch, and dispersions other than `"gene"` come in blocks of minibatch x minibatch x genes. A tuple there is
-#'   a named list here, and what the model does not have is left out.
-#' @section Memory: three times the size of a result, 8 bytes a number; computed a bounded number of cells and draws at a
-#'   time.
+#' @return A list of `dropout`, `means` and `dispersions`: matrices of cells x genes with dimnames, cells in the order
+#'   of `indices(post)`; for `n_samples > 1` without `give_mean` arrays of draws x cells x genes. `dispersions` is
+#'   always cells x genes unless the model's dispersion is `"gene-cell"`, where it depends on the draw as the others do.
+#' @section Differences from scvi 0.6.8: there several draws are joined along the wrong axis as soon as there is more
+#'   than one minibatch, and dispersions other than `"gene"` come in blocks of minibatch x minibatch x genes. A tuple
+#'   there is a named list here, and what the model does not have is left out.
+#' @section Memory: three times the size of a result, 8 bytes a number; computed a bounded number of cells and draws at
+#'   a time.
 #' @section Errors: `rscvi_invalid_argument`, naming the argument.
 #' @examples
 #' dataset <- subsample_genes(GeneExpressionDataset(example_pbmc(), batch = "batch"), 50, mode = "variance")
@@ -205,14 +208,7 @@ setMethod("generate_parameters", "Posterior", function(post, n_samples = 1, give
     check_flag(unused, "unused")
     noise <- check_draw_noise(noise, post, n_samples)
     options <- post@model@options
-    parameters <- core(posterior_parameters_cpp(posterior_core(post), n_samples, give_mean,
+    core(posterior_parameters_cpp(posterior_core(post), n_samples, give_mean,
         unused || options$reconstruction_loss == "zinb", unused || options$reconstruction_loss != "poisson",
-        options$dispersion == "gene-cell", noise, resolve_seed(seed)))
-    cells_by_genes <- expression_names(post, NULL)
-    for (name in names(parameters)) {
-        if (is.null(parameters[[name]])) next
-        by_draw <- length(dim(parameters[[name]])) == 3L
-        dimnames(parameters[[name]]) <- c(if (by_draw) list(NULL), cells_by_genes)
-    }
-    parameters
+        options$dispersion == "gene-cell", expression_names(post, NULL), noise, resolve_seed(seed)))
 })

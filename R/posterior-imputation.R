@@ -3,13 +3,14 @@
 #' Imputation of corrupted counts
 #'
 #' A benchmark: some counts of the data set are corrupted ([corrupt()]), the model sees the corrupted cells, and what it
-#' expects there ([imputation()] of the corrupted posterior) is held against the true counts. A model that was trained on
-#' the true counts has seen them; [corrupt_posteriors()] before [train()] is the honest way.
+#' expects there ([imputation()] of the corrupted posterior) is held against the true counts. A model that was trained
+#' on the true counts has seen them; [corrupt_posteriors()] before [train()] is the honest way.
 #'
 #' * `imputation_list()`: the true and the imputed value of every entry whose corrupted count differs from the true one.
-#' * `imputation_score()`: the median of \eqn{|original - imputed|} over all these entries and draws; 0 if there are none.
-#' * `imputation_benchmark()`: both, the mean over cells of each cell's median (0 for a cell without such entries), and a
-#'   picture: how entries are spread over original and imputed counts below 10, the line of equality (dotted) and the
+#' * `imputation_score()`: the median of \eqn{|original - imputed|} over all these entries and draws; 0 if there are
+#'   none.
+#' * `imputation_benchmark()`: both, the mean over cells of each cell's median (0 for a cell without such entries), and
+#'   a picture: how entries are spread over original and imputed counts below 10, the line of equality (dotted) and the
 #'   least-squares line through the origin.
 #'
 #' @param post a [Posterior()] of a data set with corrupted counts, whichever of the two it reads.
@@ -21,10 +22,10 @@
 #' @param noise `NULL`, or `list(z =, library =)` of standard normal draws to use in place of random ones: n x L and
 #'   n x 1, or S x n x L and S x n x 1 if `n_samples > 1`.
 #' @param seed integer that decides the draws; `NULL` draws one from R's generator.
-#' @return `imputation_list()`: a data.frame with one row a corrupted entry and draw: `cell`, `gene` (names), `sample` (the
-#'   draw), `original` and `imputed`; cells in the order of `indices(post)`, within a cell by draw, within a draw in the data
-#'   set's order of genes. `imputation_score()`: one number. `imputation_benchmark()`, invisibly: a list of `table`, `score`,
-#'   `mean_of_cell_medians` and `plot`, a ggplot.
+#' @return `imputation_list()`: a data.frame with one row a corrupted entry and draw: `cell`, `gene` (names), `sample`
+#'   (the draw), `original` and `imputed`; cells in the order of `indices(post)`, within a cell by draw, within a draw
+#'   in the data set's order of genes. `imputation_score()`: one number. `imputation_benchmark()`, invisibly: a list of
+#'   `table`, `score`, `mean_of_cell_medians` and `plot`, a ggplot.
 #' @section Differences from scvi 0.6.8: there a list has two vectors a cell. The overall median is described there as a
 #'   median of medians. With nothing to impute the benchmark is an error there. The picture is saved only where a
 #'   `save_path` is given.
@@ -141,7 +142,8 @@ imputation_density <- function(x, y, width = 0.1) {
 # Columns sum to 1: no mass is lost at the borders. The bandwidth is Scott's (1992), but at least `smallest`.
 smoother <- function(values, centres, smallest) {
     spread <- if (length(values) > 1L) stats::sd(values) else 0
-    kernel <- outer(centres, centres, function(to, from) stats::dnorm(to, from, max(smallest, spread * length(values)^(-1 / 6))))
+    bandwidth <- max(smallest, spread * length(values)^(-1 / 6))
+    kernel <- outer(centres, centres, function(to, from) stats::dnorm(to, from, bandwidth))
     sweep(kernel, 2, colSums(kernel), "/")
 }
 

@@ -61,15 +61,19 @@ Rcpp::NumericVector posterior_correlation_cpp(Rcpp::List posterior, int n_sample
   return out;
 }
 
-// dropout, means, dispersions; NULL where not wanted.
+// dropout, means, dispersions; NULL where not wanted. `names`: of cells and genes. (R would copy what it gets in a list in
+// order to name it.)
 // [[Rcpp::export(rng = false)]]
 Rcpp::List posterior_parameters_cpp(Rcpp::List posterior, int n_samples, bool mean, bool want_dropout,
-                                    bool want_dispersion, bool dispersion_by_draw, Rcpp::List noise, double seed) {
+                                    bool want_dispersion, bool dispersion_by_draw, Rcpp::List names, Rcpp::List noise,
+                                    double seed) {
   const Posterior core = to_posterior(posterior);
   Rcpp::List out = Rcpp::List::create(Rcpp::Named("dropout") = R_NilValue, Rcpp::Named("means") = R_NilValue,
                                       Rcpp::Named("dispersions") = R_NilValue);
   const auto array = [&](const char* name, bool by_draw) {
-    auto values = result_array<REALSXP>(samples_first(by_draw && !mean ? n_samples : 1, n_cells(core), n_genes(core, {})));
+    const auto shape = samples_first(by_draw && !mean ? n_samples : 1, n_cells(core), n_genes(core, {}));
+    auto values = result_array<REALSXP>(shape);
+    values.attr("dimnames") = shape.size() == 2 ? names : Rcpp::List::create(R_NilValue, names[0], names[1]);
     out[name] = values;
     return values.begin();
   };
@@ -85,13 +89,16 @@ Rcpp::List posterior_parameters_cpp(Rcpp::List posterior, int n_samples, bool me
 Rcpp::List posterior_imputed_entries_cpp(Rcpp::List posterior, int n_samples, Rcpp::List noise, double seed) {
   const rscvi::ImputedEntries entries =
       rscvi::api::imputed_entries(to_posterior(posterior), n_samples, to_noise(noise), to_seed(seed));
-  const auto one_based = [](const std::vector<std::int32_t>& values) {
+  const auto indices = [](const std::vector<std::int32_t>& values) {
     Rcpp::IntegerVector out(values.begin(), values.end());
     for (int& value : out) ++value;
     return out;
   };
-  return Rcpp::List::create(Rcpp::Named("cell") = one_based(entries.cell), Rcpp::Named("gene") = one_based(entries.gene),
-                            Rcpp::Named("sample") = one_based(entries.sample),
-                            Rcpp::Named("original") = Rcpp::NumericVector(entries.original.begin(), entries.original.end()),
-                            Rcpp::Named("imputed") = Rcpp::NumericVector(entries.imputed.begin(), entries.imputed.end()));
+  const auto numbers = [](const std::vector<float>& values) {
+    return Rcpp::NumericVector(values.begin(), values.end());
+  };
+  return Rcpp::List::create(Rcpp::Named("cell") = indices(entries.cell), Rcpp::Named("gene") = indices(entries.gene),
+                            Rcpp::Named("sample") = indices(entries.sample),
+                            Rcpp::Named("original") = numbers(entries.original),
+                            Rcpp::Named("imputed") = numbers(entries.imputed));
 }

@@ -1,6 +1,6 @@
-// Generated data and imputed counts of a posterior, as the glue sees them. See core/posterior/expression.h, generation.h,
-// feature_correlation.h and imputation.h for what each computes; `seed` feeds the draws that `noise` does not give.
-// Results fill R's arrays, column-major: n cells, G genes (those asked for), S draws.
+// Generated data and imputed counts of a posterior, as the glue sees them. See expression.h, generation.h,
+// feature_correlation.h and imputation.h of core/posterior for what each computes; `seed` feeds the draws that `noise`
+// does not give. Results fill R's arrays, column-major: n cells, G genes (those asked for), S draws.
 #pragma once
 
 #include <string>

@@ -1,7 +1,7 @@
 // Random draws of counts, and of the rates behind them.
 //
-// Shapes: mu and pi (..., G); theta of any shape that broadcasts to mu's, (G) for one dispersion a gene. Results have mu's
-// shape, type and device.
+// Shapes: mu and pi (..., G); theta of any shape that broadcasts to mu's, (G) for one dispersion a gene. Results have
+// mu's shape, type and device.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -20,8 +20,8 @@ void generate_counts(const Posterior& posterior, const GenerationOptions& option
                      RandomStream& random, const BlockSink& sink);
 
 // Gamma of shape theta and mean size_factor * px_scale, for n_samples draws of z a cell: counts without Poisson noise,
-// dropout or library size. A Poisson model has no theta; there the mean itself (theta to infinity). noise.library is not
-// looked at.
+// dropout or library size. A Poisson model has no theta; there the mean itself (theta to infinity). noise.library is
+// not looked at.
 void denoised_samples(const Posterior& posterior, const GenerationOptions& options, double size_factor,
                       const Noise& noise, RandomStream& random, const BlockSink& sink);
 
