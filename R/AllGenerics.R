@@ -250,3 +250,54 @@ setGeneric("show_t_sne", signature = "post",
              n_batch = NULL, seed = NULL) standardGeneric("show_t_sne"))
 
 # end of: scores and pictures -----------------------------------------------------------------------------------------
+
+# expression and generation -------------------------------------------------------------------------------------------
+
+#' @rdname imputation
+#' @export
+setGeneric("imputation", signature = "post",
+    function(post, n_samples = 1, transform_batch = NULL, gene_list = NULL, noise = NULL, seed = NULL)
+        standardGeneric("imputation"))
+
+#' @rdname generate
+#' @export
+setGeneric("generate", signature = "post",
+    function(post, n_samples = 100, genes = NULL, batch_size = 128, transform_batch = NULL, noise = NULL,
+             seed = NULL) standardGeneric("generate"))
+
+#' @rdname generate_denoised_samples
+#' @export
+setGeneric("generate_denoised_samples", signature = "post",
+    function(post, n_samples = 25, batch_size = 64, rna_size_factor = 1000, transform_batch = NULL, genes = NULL,
+             noise = NULL, seed = NULL) standardGeneric("generate_denoised_samples"))
+
+#' @rdname generate_feature_correlation_matrix
+#' @export
+setGeneric("generate_feature_correlation_matrix", signature = "post",
+    function(post, n_samples = 10, batch_size = 64, rna_size_factor = 1000, transform_batch = NULL,
+             correlation_type = "spearman", genes = NULL, noise = NULL, seed = NULL)
+        standardGeneric("generate_feature_correlation_matrix"))
+
+#' @rdname generate_parameters
+#' @export
+setGeneric("generate_parameters", signature = "post",
+    function(post, n_samples = 1, give_mean = FALSE, unused = FALSE, noise = NULL, seed = NULL)
+        standardGeneric("generate_parameters"))
+
+#' @rdname imputation_list
+#' @export
+setGeneric("imputation_list", signature = "post",
+    function(post, n_samples = 1, noise = NULL, seed = NULL) standardGeneric("imputation_list"))
+
+#' @rdname imputation_list
+#' @export
+setGeneric("imputation_score", signature = "x",
+    function(x, n_samples = 1, noise = NULL, seed = NULL) standardGeneric("imputation_score"))
+
+#' @rdname imputation_list
+#' @export
+setGeneric("imputation_benchmark", signature = "post",
+    function(post, n_samples = 8, show_plot = TRUE, title_plot = "imputation", save_path = "", noise = NULL,
+             seed = NULL) standardGeneric("imputation_benchmark"))
+
+# end of: expression and generation -----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@
 #' * **A KL warm-up of 0** means none; there it divides by zero.
 #' * **Large inverse dispersions.** There the single-precision difference of two log-gamma functions is off by more than a
 #'   nat at \eqn{\theta = 10^6}; here no such difference is ever formed ([log_nb()]).
-#' * **Rates that underflow to 0** do not turn the likelihood into NaN.
+#' * **Rates that underflow to 0** do not turn the likelihood into NaN, and can be drawn from ([generate()]).
 #' * **Order.** Results of a posterior with `indices` come there in a new random order on each call; here always in the
 #'   order of `indices`.
 #' * **Results do not depend on what was asked before**: a posterior is a value, nothing in it is changed by a method.
@@ -24,6 +24,17 @@
 #' * **Tables of differential expression keep ties in the order of the genes**; there the order of ties is arbitrary.
 #' * **Spreadsheets have legal sheet names**, however long or odd the clusters' names are, and `save_dir` needs no slash.
 #' * **An unknown corruption method** is an error before anything is changed.
+#' * **Several draws** of [imputation()] and [generate_parameters()] come as draws x cells x genes. There minibatches are
+#'   joined along the wrong axis: an error, or an array of another shape.
+#' * **Dispersions** of [generate_parameters()] are cells x genes; there, unless there is one a gene, they come in
+#'   blocks of minibatch x minibatch x genes. What a model does not have (dropout and dispersion of a Poisson model,
+#'   dropout of a negative binomial one) is `NULL`; there it is what a part of the network gives that was never fitted.
+#' * **`transform_batch`** of [generate_denoised_samples()] and [generate_feature_correlation_matrix()] is honoured.
+#'   Denoised samples of a Poisson model are its expected expression; there they vary with a dispersion that was never
+#'   fitted.
+#' * **One draw** of [generate()] and [generate_denoised_samples()], and Spearman correlations of **two genes**, work.
+#' * **Nothing to impute** is no error in [imputation_benchmark()], and its picture is saved only where that is asked
+#'   for.
 #' * **A diverged model** is put back to the end of the last sound epoch.
 #' * **Any number of batches** from two on has an [entropy_batch_mixing()]; there two alone, and more are an error or
 #'   `None`.
@@ -51,6 +62,8 @@
 #' * `M_permutation = Inf` tests all pairs of samples, exactly; `pseudocounts`, `fdr_target`, `proba_up` and `proba_down`
 #'   in change mode; populations by label name ([differential_expression_score()]).
 #' * [one_vs_all_degenes()] samples each cluster once and draws "all others" from those samples.
+#' * `transform_batch` of [generate()]; genes to choose in [imputation()], [generate_denoised_samples()] and
+#'   [generate_feature_correlation_matrix()].
 #' * `train_indices` and `test_indices` of a trainer; [clone()] of a model; [runSCVI()].
 #' * Scores of plain matrices, to hold other embeddings against scVI's; the exact [entropy_batch_mixing()] with
 #'   `n_pools = Inf`; pictures coloured by any column or gene; [plot_history()].

@@ -4,15 +4,17 @@
 #include "convert.h"
 #include "convert_noise.h"
 #include "convert_posterior.h"
-#include "core/api/posterior.h"
-#include "handle.h"
 
+using rscvi::glue::n_cells;
+using rscvi::glue::n_genes;
+using rscvi::glue::result_array;
+using rscvi::glue::samples_first;
 using rscvi::glue::to_noise;
 using rscvi::glue::to_one_based;
 using rscvi::glue::to_posterior;
 using rscvi::glue::to_r;
+using rscvi::glue::to_request;
 using rscvi::glue::to_seed;
-using rscvi::glue::to_zero_based;
 using rscvi::api::Posterior;
 
 // [[Rcpp::export(rng = false)]]
@@ -42,21 +44,9 @@ double posterior_marginal_ll_cpp(Rcpp::List posterior, int n_samples, Rcpp::List
 Rcpp::NumericVector posterior_sample_scale_cpp(Rcpp::List posterior, int n_samples, bool mean, SEXP transform_batch,
                                                SEXP genes, double library_size, Rcpp::List noise, double seed) {
   const Posterior core = to_posterior(posterior);
-  rscvi::api::ScaleRequest request;
-  request.n_samples = n_samples;
-  request.transform_batch = to_zero_based(transform_batch);
-  request.genes = to_zero_based(genes);
-  request.library_size = library_size;
-  const std::int64_t n_cells = core.cells.size();
-  const std::int64_t n_genes = request.genes.empty() ? core.dataset->n_genes() : request.genes.size();
-  const std::int64_t n_draws = mean ? 1 : n_samples;
-  Rcpp::NumericVector out(static_cast<R_xlen_t>(n_draws * n_cells * n_genes));
+  rscvi::api::ScaleRequest request{to_request(n_samples, transform_batch, genes), library_size};
+  auto out = result_array<REALSXP>(samples_first(mean ? 1 : n_samples, n_cells(core), n_genes(core, request)));
   rscvi::api::sample_scale(core, request, mean, to_noise(noise), to_seed(seed), out.begin());
-  if (mean) {
-    out.attr("dim") = Rcpp::IntegerVector::create(n_cells, n_genes);
-  } else {
-    out.attr("dim") = Rcpp::IntegerVector::create(n_draws, n_cells, n_genes);
-  }
   return out;
 }
 

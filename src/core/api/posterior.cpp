@@ -1,5 +1,6 @@
 #include "core/api/posterior.h"
 
+#include "core/api/blocks.h"
 #include "core/api/posterior_handle.h"
 #include "core/posterior/expression.h"
 #include "core/posterior/latent.h"
@@ -56,18 +57,9 @@ void sample_scale(const Posterior& posterior, const ScaleRequest& request, bool 
     options.transform_batch = request.transform_batch;
     options.genes = request.genes;
     options.library_size = request.library_size;
-    const std::int64_t n = core.n_cells();
-    rscvi::sample_scale(core, options, to_noise(noise), random, [&](std::int64_t start, const at::Tensor& block) {
-      const at::Tensor values = mean ? block.mean(0, /*keepdim=*/true) : block;  // (S, B, G)
-      const std::int64_t n_draws = values.size(0), size = values.size(1), n_genes = values.size(2);
-      const float* from = values.data_ptr<float>();
-      for (std::int64_t gene = 0; gene < n_genes; ++gene) {
-        double* to = out + (gene * n + start) * n_draws;
-        for (std::int64_t cell = 0; cell < size; ++cell) {
-          for (std::int64_t s = 0; s < n_draws; ++s) *to++ = from[(s * size + cell) * n_genes + gene];
-        }
-      }
-    });
+    const BlockSink sink = ResultArray<double>::samples_first(out, mean ? 1 : request.n_samples, core.n_cells()).sink();
+    rscvi::sample_scale(core, options, to_noise(noise), random,
+                        mean ? BlockSink(MeanOverDraws(request.n_samples, sink)) : sink);
   });
 }
 

@@ -15,6 +15,7 @@ struct Posterior {
   std::int64_t batch_size = 128;
   bool corrupted = false;
   std::optional<bool> use_cuda;
+  std::function<void()> poll;  // called now and then, if there is one; what it throws ends the work
 };
 
 // See the headers of core/posterior for what each computes; `seed` feeds the draws that `noise` does not give.
@@ -29,10 +30,12 @@ MeanLosses mean_losses(const Posterior& posterior, const NoiseArrays& noise, std
 double negative_marginal_ll(const Posterior& posterior, std::int64_t n_samples, const NoiseArrays& noise,
                             std::uint64_t seed);
 
-struct ScaleRequest {
+struct DrawRequest {
   std::int64_t n_samples = 1;
   std::vector<std::int64_t> transform_batch;  // 0-based; empty: each cell's own
-  std::vector<std::int64_t> genes;            // 0-based; empty: all
+  std::vector<std::int64_t> genes;            // 0-based, in the order wanted; empty: all
+};
+struct ScaleRequest : DrawRequest {
   double library_size = 1;
 };
 // Fills `out`, column-major: n x genes with the mean over draws if `mean`, else S x n x genes.

@@ -17,6 +17,7 @@ inline rscvi::Posterior to_core(const Posterior& posterior) {
   core.cells = posterior.cells;
   core.batch_size = posterior.batch_size;
   core.counts = posterior.corrupted ? CountsKind::corrupted : CountsKind::observed;
+  core.poll = posterior.poll;
   return core;
 }
 

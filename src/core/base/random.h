@@ -22,6 +22,15 @@ class RandomStream {
   // Tensor like `x` that holds 0 with probability `p` and 1 / (1 - p) otherwise.
   at::Tensor dropout_mask(const at::Tensor& x, double p);
 
+  // One gamma draw of rate 1 for each entry of `shape`, on its device.
+  at::Tensor gamma(const at::Tensor& shape);
+
+  // One Poisson draw for each entry of `rate`, as that type of floating-point number, on its device.
+  at::Tensor poisson(const at::Tensor& rate);
+
+  // Tensor like `x` of uniform draws in [0, 1).
+  at::Tensor uniform_like(const at::Tensor& x);
+
   // Uniform draws in [-bound, bound), float32 on the CPU.
   at::Tensor uniform(at::IntArrayRef sizes, double bound);
 

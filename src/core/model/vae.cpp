@@ -4,6 +4,7 @@
 
 #include "core/base/errors.h"
 #include "core/distributions/counts.h"
+#include "core/distributions/draws.h"
 #include "core/distributions/normal.h"
 
 namespace rscvi {
@@ -129,7 +130,7 @@ CountParameters VaeImpl::decode(const LatentDraw& draw, const at::Tensor& batch_
   };
   CountParameters parameters;
   parameters.px_scale = shaped(decoded.scale);
-  parameters.px_rate = at::exp(draw.library) * parameters.px_scale;
+  if (draw.library.defined()) parameters.px_rate = at::exp(draw.library) * parameters.px_scale;
   parameters.px_r = wants.dispersion ? at::exp(shaped(decoded.log_dispersion)) : dispersion(batch_index, label);
   parameters.px_dropout = shaped(decoded.dropout);
   return parameters;
@@ -146,6 +147,11 @@ at::Tensor VaeImpl::scale_logits(const at::Tensor& hidden, std::int64_t first, s
 at::Tensor VaeImpl::log_likelihood(const at::Tensor& x, const CountParameters& parameters) const {
   return rscvi::log_likelihood(distribution_of(options_.reconstruction_loss), x, parameters.px_rate, parameters.px_r,
                                parameters.px_dropout);
+}
+
+at::Tensor VaeImpl::draw_counts(const CountParameters& parameters, RandomStream& random) const {
+  return rscvi::draw_counts(distribution_of(options_.reconstruction_loss), parameters.px_rate, parameters.px_r,
+                            parameters.px_dropout, random);
 }
 
 LossTerms VaeImpl::loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random) {

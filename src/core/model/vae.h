@@ -42,7 +42,7 @@ struct LatentDraw {
 
 struct CountParameters {
   at::Tensor px_scale;    // (B, G) or (S, B, G), rows sum to 1
-  at::Tensor px_rate;     // exp(library) * px_scale
+  at::Tensor px_rate;     // exp(library) * px_scale, or undefined where the draw has no library
   at::Tensor px_r;        // theta: (G) for dispersion per gene, else like px_scale; (B, G) per batch or label
   at::Tensor px_dropout;  // logit of the dropout probability, or undefined where nobody wants it
 };
@@ -84,6 +84,9 @@ class VaeImpl : public torch::nn::Module {
 
   // ln p(x | parameters), (B).
   at::Tensor log_likelihood(const at::Tensor& x, const CountParameters& parameters) const;
+
+  // Counts drawn from p(x | parameters), of px_rate's shape. The parameters may be of some genes alone.
+  at::Tensor draw_counts(const CountParameters& parameters, RandomStream& random) const;
 
   LossTerms loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random);
 

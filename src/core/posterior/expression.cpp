@@ -5,38 +5,42 @@
 namespace rscvi {
 namespace {
 
-// px_scale (S, B, G) with every cell decoded as `batch`, or as its own where that is nullopt.
-at::Tensor decoded_scale(VaeImpl& model, const Minibatch& minibatch, const LatentDraw& drawn,
-                         std::optional<std::int64_t> batch, RandomStream& random) {
-  const at::Tensor as =
-      batch ? at::full_like(minibatch.batch_index, *batch) : minibatch.batch_index;
-  return model.decode(drawn, as, minibatch.label, /*want_dropout=*/false, random).px_scale;
+enum class Expression { scale, rate };
+
+void sample_expression(const Posterior& posterior, Expression what, const ExpressionOptions& options,
+                       const Noise& noise, RandomStream& random, const BlockSink& sink) {
+  Vae model = posterior.model;
+  const at::Tensor genes = genes_on(options.genes, model->device());
+  const auto visit = [&](const Minibatch& minibatch, const LatentDraw& draw, const BlockPlace& place) {
+    const auto decoded_as = [&](std::optional<std::int64_t> batch) {
+      const CountParameters parameters = model->decode(draw, batch_to_decode(minibatch, batch), minibatch.label,
+                                                       /*want_dropout=*/false, random);
+      return pick_genes(what == Expression::scale ? parameters.px_scale : parameters.px_rate, genes);
+    };
+    if (options.transform_batch.empty()) return sink(place, decoded_as(std::nullopt));
+    at::Tensor sum;
+    for (const std::int64_t batch : options.transform_batch) {
+      const at::Tensor one = decoded_as(batch);
+      sum = sum.defined() ? sum.add_(one) : one;
+    }
+    sink(place, sum / static_cast<double>(options.transform_batch.size()));
+  };
+  for_each_draw(posterior, options.n_samples, /*want_library=*/what == Expression::rate, noise, random, visit);
 }
 
 }  // namespace
 
 void sample_scale(const Posterior& posterior, const SampleScaleOptions& options, const Noise& noise,
                   RandomStream& random, const BlockSink& sink) {
-  Vae model = posterior.model;
-  const EvaluationScope evaluation(model);
-  const at::Tensor genes = at::tensor(options.genes, at::kLong).to(model->device());
-  for_each_minibatch(posterior, [&](const Minibatch& minibatch, std::int64_t start) {
-    const EncodedCells encoded = model->encode(minibatch.x, random);
-    const LatentDraw drawn = model->draw(encoded, options.n_samples,
-                                                   slice(noise, start, minibatch.size()), random);
-    at::Tensor scale;
-    if (options.transform_batch.empty()) {
-      scale = decoded_scale(*model, minibatch, drawn, std::nullopt, random);
-    } else {
-      for (const std::int64_t batch : options.transform_batch) {
-        const at::Tensor one = decoded_scale(*model, minibatch, drawn, batch, random);
-        scale = scale.defined() ? scale + one : one;
-      }
-      scale = scale / static_cast<double>(options.transform_batch.size());
-    }
-    if (!options.genes.empty()) scale = scale.index_select(-1, genes);
-    sink(start, (scale * options.library_size).cpu().contiguous());
-  });
+  const BlockSink scaled = [&](const BlockPlace& place, const at::Tensor& block) {
+    sink(place, block * options.library_size);
+  };
+  sample_expression(posterior, Expression::scale, options, noise, random, scaled);
+}
+
+void sample_rate(const Posterior& posterior, const ExpressionOptions& options, const Noise& noise,
+                 RandomStream& random, const BlockSink& sink) {
+  sample_expression(posterior, Expression::rate, options, noise, random, sink);
 }
 
 }  // namespace rscvi

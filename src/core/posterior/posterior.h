@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct Posterior {
   std::vector<std::int64_t> cells;  // 0-based, in the order of the results; a cell may occur twice
   std::int64_t batch_size = 128;
   CountsKind counts = CountsKind::observed;
+  std::function<void()> poll;  // called now and then, if there is one; what it throws ends the work
 
   std::int64_t n_cells() const { return static_cast<std::int64_t>(cells.size()); }
 };
@@ -45,6 +47,7 @@ void for_each_minibatch(const Posterior& posterior, Visit&& visit) {
   if (posterior.batch_size < 1) throw InvalidArgument("batch_size must be at least 1");
   const c10::Device device = posterior.model->device();
   for (std::int64_t start = 0; start < posterior.n_cells(); start += posterior.batch_size) {
+    if (posterior.poll) posterior.poll();
     const std::int64_t size = std::min(posterior.batch_size, posterior.n_cells() - start);
     visit(gather_minibatch(*posterior.dataset, posterior.cells.data() + start, size, posterior.counts, device), start);
   }

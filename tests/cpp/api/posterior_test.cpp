@@ -65,11 +65,11 @@ TEST_CASE("api posterior: sample scale fills draws x cells x genes, the first in
   request.genes = {4, 0, 9};
   request.library_size = 100;
 
-  SampleScaleOptions options{n_samples, request.transform_batch, request.genes, request.library_size};
+  SampleScaleOptions options{{n_samples, request.transform_batch, request.genes}, request.library_size};
   std::vector<at::Tensor> blocks;
   RandomStream random(7);
   sample_scale(scene.core, options, Noise(), random,
-               [&](std::int64_t, const at::Tensor& block) { blocks.push_back(block); });
+               [&](const BlockPlace&, const at::Tensor& block) { blocks.push_back(block); });
   const at::Tensor expected = at::cat(blocks, 1);  // (S, n, genes)
 
   std::vector<double> draws(n_samples * n * n_genes, -1), mean(n * n_genes, -1);

@@ -22,8 +22,9 @@ struct Scene {
     std::vector<at::Tensor> blocks;
     std::int64_t expected_start = 0;
     sample_scale(posterior_of(model, toy, batch_size), options, noise, stream,
-                 [&](std::int64_t start, const at::Tensor& block) {
-                   CHECK(start == expected_start);
+                 [&](const BlockPlace& place, const at::Tensor& block) {
+                   CHECK(place.cell == expected_start);
+                   CHECK(place.sample == 0);
                    expected_start += block.size(1);
                    blocks.push_back(block);
                  });
