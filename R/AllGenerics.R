@@ -180,3 +180,15 @@ setGeneric("posterior", signature = "object",
 setGeneric("runSCVI", signature = "x", function(x, ...) standardGeneric("runSCVI"))
 
 # end of: trainers and posteriors -------------------------------------------------------------------------------------
+
+# saving --------------------------------------------------------------------------------------------------------------
+
+#' @rdname save_posterior
+#' @export
+setGeneric("save_posterior", signature = "post", function(post, dir) standardGeneric("save_posterior"))
+
+#' @rdname posterior-changes
+#' @export
+setGeneric("to_cuda", signature = "post", function(post, ...) standardGeneric("to_cuda"))
+
+# end of: saving ------------------------------------------------------------------------------------------------------

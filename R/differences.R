@@ -19,6 +19,8 @@
 #' * **Unknown genes, batches and settings** are errors; there `gene_list` and `transform_batch` ignore some of them
 #'   without a word.
 #' * **An unknown corruption method** leaves the data set as it was.
+#' * **Saving keeps everything.** There [load_posterior()] renumbers the labels in order of appearance, drops cells
+#'   without counts but not their indices, needs the model built anew by hand, and visits the cells in random order.
 #' * **A diverged model** is put back to the end of the last sound epoch.
 #'
 #' # Habits of R
@@ -27,11 +29,14 @@
 #' * Tables are data.frames with names: [get_latent()], [history()], [loss_terms()].
 #' * `set.seed()` decides all randomness unless a `seed` is given.
 #' * A posterior and a data set are values: [update()], [corrupted()], [update_sampler_indices()], [corrupt()] return new
-#'   ones. Models and trainers have reference semantics, as in Python.
+#'   ones, as does [to_cuda()], which there moved a list of tensors. Models and trainers have reference semantics, as in
+#'   Python.
 #' * Empty cells and batches of a single cell are errors at construction (`empty_cells = "keep"` is 0.6.8's way).
 #'
 #' # Beyond 0.6.8
 #' * [marginal_ll()] works for the logistic normal latent distribution.
+#' * [save_model()], [load_model()] and [read_safetensors()]: weights in files that Python reads and writes, too. The
+#'   files of [save_posterior()] are of that format, not of 0.6.8's, and loading them runs no code.
 #' * `train_indices` and `test_indices` of a trainer; [clone()] of a model; [runSCVI()].
 #'
 #' # Kept, although surprising
