@@ -301,3 +301,15 @@ setGeneric("imputation_benchmark", signature = "post",
              seed = NULL) standardGeneric("imputation_benchmark"))
 
 # end of: expression and generation -----------------------------------------------------------------------------------
+
+# saving --------------------------------------------------------------------------------------------------------------
+
+#' @rdname save_posterior
+#' @export
+setGeneric("save_posterior", signature = "post", function(post, dir) standardGeneric("save_posterior"))
+
+#' @rdname posterior-changes
+#' @export
+setGeneric("to_cuda", signature = "post", function(post, ...) standardGeneric("to_cuda"))
+
+# end of: saving ------------------------------------------------------------------------------------------------------

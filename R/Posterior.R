@@ -145,12 +145,13 @@ setMethod("raw_data", "Posterior", function(post) {
 #' @param post,object a [Posterior()].
 #' @param batch_size number of cells computed on at a time. Results do not depend on it, but for the random draws.
 #' @param idx cells of the data set: a logical mask, 1-based indices (a cell may occur twice) or cell names.
-#' @param ... settings to change: `batch_size`, `shuffle`, `use_cuda`.
+#' @param ... settings to change: `batch_size`, `shuffle`, `use_cuda`; for `to_cuda()`, the first two.
 #' @return A [Posterior()]. `sequential()`: the same cells, visited in the order of `indices`. `corrupted()`,
 #'   `uncorrupted()`: the same cells of the corrupted (real) counts, see [corrupt()]. `update_sampler_indices()`: other
-#'   cells of the same data set. `update()`: other settings.
+#'   cells of the same data set. `update()`: other settings. `to_cuda()`: computed on the GPU (in 0.6.8 it moved tensors
+#'   there), as `update(post, use_cuda = TRUE)`.
 #' @section Errors: `rscvi_invalid_argument` for indices that do not exist, unknown settings, and `corrupted()` of a data
-#'   set that was never corrupted.
+#'   set that was never corrupted; `rscvi_device_error` for a GPU that is not there.
 #' @examples
 #' dataset <- subsample_genes(GeneExpressionDataset(example_pbmc()), new_n_genes = 50, mode = "variance")
 #' post <- Posterior(VAE(dataset, n_hidden = 8), corrupt(dataset, seed = 1))
@@ -207,6 +208,13 @@ setMethod("update", "Posterior", function(object, ...) {
     if ("shuffle" %in% names(changes)) object@shuffle <- check_flag(changes$shuffle, "shuffle")
     if ("use_cuda" %in% names(changes)) object@use_cuda <- check_use_cuda(changes$use_cuda)
     object
+})
+
+#' @rdname posterior-changes
+#' @export
+setMethod("to_cuda", "Posterior", function(post, ...) {
+    if ("use_cuda" %in% ...names()) abort_rscvi("{.fn to_cuda} takes no {.arg use_cuda}: it is TRUE.")
+    update(post, use_cuda = TRUE, ...)
 })
 
 #' Visit the cells of a posterior, minibatch by minibatch

@@ -35,6 +35,8 @@
 #' * **One draw** of [generate()] and [generate_denoised_samples()], and Spearman correlations of **two genes**, work.
 #' * **Nothing to impute** is no error in [imputation_benchmark()], and its picture is saved only where that is asked
 #'   for.
+#' * **Saving keeps everything.** There [load_posterior()] renumbers the labels in order of appearance, drops cells
+#'   without counts but not their indices, needs the model built anew by hand, and visits the cells in random order.
 #' * **A diverged model** is put back to the end of the last sound epoch.
 #' * **Any number of batches** from two on has an [entropy_batch_mixing()]; there two alone, and more are an error or
 #'   `None`.
@@ -52,7 +54,8 @@
 #' * Tables are data.frames with names: [get_latent()], [history()], [loss_terms()].
 #' * `set.seed()` decides all randomness unless a `seed` is given (trainers split with `seed = 0`, as in 0.6.8).
 #' * A posterior and a data set are values: [update()], [corrupted()], [update_sampler_indices()], [corrupt()] return new
-#'   ones. Models and trainers have reference semantics, as in Python.
+#'   ones, as does [to_cuda()], which there moved a list of tensors. Models and trainers have reference semantics, as in
+#'   Python.
 #' * Empty cells and batches of a single cell are errors at construction (`empty_cells = "keep"` is 0.6.8's way).
 #' * Scores come back as [nn_overlap_score()]'s named list and [clustering_scores()]'s data.frame, pictures as ggplots.
 #' * The clusters of [clustering_scores()] are as many as there are labels among the posterior's cells.
@@ -64,6 +67,8 @@
 #' * [one_vs_all_degenes()] samples each cluster once and draws "all others" from those samples.
 #' * `transform_batch` of [generate()]; genes to choose in [imputation()], [generate_denoised_samples()] and
 #'   [generate_feature_correlation_matrix()].
+#' * [save_model()], [load_model()] and [read_safetensors()]: weights in files that Python reads and writes, too. The
+#'   files of [save_posterior()] are of that format, not of 0.6.8's, and loading them runs no code.
 #' * `train_indices` and `test_indices` of a trainer; [clone()] of a model; [runSCVI()].
 #' * Scores of plain matrices, to hold other embeddings against scVI's; the exact [entropy_batch_mixing()] with
 #'   `n_pools = Inf`; pictures coloured by any column or gene; [plot_history()].

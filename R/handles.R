@@ -5,11 +5,18 @@ core <- function(expr) {
     tryCatch(expr, "C++Error" = function(e) {
         text <- conditionMessage(e)
         kind <- c("rscvi::InvalidArgument" = "invalid_argument", "rscvi::DeviceError" = "device_error",
-            "rscvi::Diverged" = "diverged")
+            "rscvi::Diverged" = "diverged", "rscvi::BadFile" = "bad_save", "rscvi::WriteError" = "save_failed")
         kind <- kind[intersect(names(kind), class(e))]
-        abort_rscvi("{text}", class = if (length(kind)) unname(kind) else "internal_error")
+        kind <- if (length(kind)) unname(kind) else "internal_error"
+        abort_rscvi(c("{text}", if (kind %in% names(remedies)) c(i = remedies[[kind]])), class = kind)
     })
 }
+
+# What the core cannot know: who made the file, and where else there is one.
+remedies <- c(
+    bad_save = "Take it from a backup, or save it anew.",
+    save_failed = "Free some space on that disk, or give a place that you may write to."
+)
 
 # The core's object behind an environment that holds what it is made from; `make` makes it anew when the pointer is
 # dead, as it is after readRDS() and in a SnowParam worker.

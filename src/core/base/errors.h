@@ -30,6 +30,18 @@ class Diverged : public Error {
   using Error::Error;
 };
 
+// A file is not what it should be: it cannot be read, was cut short or changed, or is of a kind that is unknown here.
+class BadFile : public Error {
+ public:
+  using Error::Error;
+};
+
+// A file cannot be written: no permission, no such folder, a full disk.
+class WriteError : public Error {
+ public:
+  using Error::Error;
+};
+
 // LibTorch refused an operation: a mistake of this package, not of its user.
 class InternalError : public Error {
  public:
