@@ -65,6 +65,58 @@ summarise_columns_cpp <- function(values, levels) {
     .Call(`_rscvi_summarise_columns_cpp`, values, levels)
 }
 
+posterior_sample_rate_cpp <- function(posterior, n_samples, transform_batch, genes, noise, seed) {
+    .Call(`_rscvi_posterior_sample_rate_cpp`, posterior, n_samples, transform_batch, genes, noise, seed)
+}
+
+posterior_generate_cpp <- function(posterior, n_samples, transform_batch, genes, noise, seed) {
+    .Call(`_rscvi_posterior_generate_cpp`, posterior, n_samples, transform_batch, genes, noise, seed)
+}
+
+posterior_denoised_cpp <- function(posterior, n_samples, rna_size_factor, transform_batch, genes, noise, seed) {
+    .Call(`_rscvi_posterior_denoised_cpp`, posterior, n_samples, rna_size_factor, transform_batch, genes, noise, seed)
+}
+
+posterior_correlation_cpp <- function(posterior, n_samples, rna_size_factor, transform_batch, genes, correlation_type, noise, seed) {
+    .Call(`_rscvi_posterior_correlation_cpp`, posterior, n_samples, rna_size_factor, transform_batch, genes, correlation_type, noise, seed)
+}
+
+posterior_parameters_cpp <- function(posterior, n_samples, mean, want_dropout, want_dispersion, dispersion_by_draw, names, noise, seed) {
+    .Call(`_rscvi_posterior_parameters_cpp`, posterior, n_samples, mean, want_dropout, want_dispersion, dispersion_by_draw, names, noise, seed)
+}
+
+posterior_imputed_entries_cpp <- function(posterior, n_samples, noise, seed) {
+    .Call(`_rscvi_posterior_imputed_entries_cpp`, posterior, n_samples, noise, seed)
+}
+
+file_write_cpp <- function(file, bytes) {
+    invisible(.Call(`_rscvi_file_write_cpp`, file, bytes))
+}
+
+tensors_write_cpp <- function(file, values, shapes) {
+    invisible(.Call(`_rscvi_tensors_write_cpp`, file, values, shapes))
+}
+
+tensor_read_cpp <- function(file, name, type) {
+    .Call(`_rscvi_tensor_read_cpp`, file, name, type)
+}
+
+safetensors_read_cpp <- function(file) {
+    .Call(`_rscvi_safetensors_read_cpp`, file)
+}
+
+safetensors_metadata_cpp <- function(file) {
+    .Call(`_rscvi_safetensors_metadata_cpp`, file)
+}
+
+model_save_state_cpp <- function(model, file, metadata) {
+    invisible(.Call(`_rscvi_model_save_state_cpp`, model, file, metadata))
+}
+
+model_load_file_cpp <- function(model, file) {
+    invisible(.Call(`_rscvi_model_load_file_cpp`, model, file))
+}
+
 model_new_cpp <- function(options, seed) {
     .Call(`_rscvi_model_new_cpp`, options, seed)
 }

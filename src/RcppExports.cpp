@@ -206,6 +206,174 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// posterior_sample_rate_cpp
+Rcpp::NumericVector posterior_sample_rate_cpp(Rcpp::List posterior, int n_samples, SEXP transform_batch, SEXP genes, Rcpp::List noise, double seed);
+RcppExport SEXP _rscvi_posterior_sample_rate_cpp(SEXP posteriorSEXP, SEXP n_samplesSEXP, SEXP transform_batchSEXP, SEXP genesSEXP, SEXP noiseSEXP, SEXP seedSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type posterior(posteriorSEXP);
+    Rcpp::traits::input_parameter< int >::type n_samples(n_samplesSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type transform_batch(transform_batchSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type genes(genesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type noise(noiseSEXP);
+    Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
+    rcpp_result_gen = Rcpp::wrap(posterior_sample_rate_cpp(posterior, n_samples, transform_batch, genes, noise, seed));
+    return rcpp_result_gen;
+END_RCPP
+}
+// posterior_generate_cpp
+Rcpp::IntegerVector posterior_generate_cpp(Rcpp::List posterior, int n_samples, SEXP transform_batch, SEXP genes, Rcpp::List noise, double seed);
+RcppExport SEXP _rscvi_posterior_generate_cpp(SEXP posteriorSEXP, SEXP n_samplesSEXP, SEXP transform_batchSEXP, SEXP genesSEXP, SEXP noiseSEXP, SEXP seedSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type posterior(posteriorSEXP);
+    Rcpp::traits::input_parameter< int >::type n_samples(n_samplesSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type transform_batch(transform_batchSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type genes(genesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type noise(noiseSEXP);
+    Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
+    rcpp_result_gen = Rcpp::wrap(posterior_generate_cpp(posterior, n_samples, transform_batch, genes, noise, seed));
+    return rcpp_result_gen;
+END_RCPP
+}
+// posterior_denoised_cpp
+Rcpp::NumericVector posterior_denoised_cpp(Rcpp::List posterior, int n_samples, double rna_size_factor, SEXP transform_batch, SEXP genes, Rcpp::List noise, double seed);
+RcppExport SEXP _rscvi_posterior_denoised_cpp(SEXP posteriorSEXP, SEXP n_samplesSEXP, SEXP rna_size_factorSEXP, SEXP transform_batchSEXP, SEXP genesSEXP, SEXP noiseSEXP, SEXP seedSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type posterior(posteriorSEXP);
+    Rcpp::traits::input_parameter< int >::type n_samples(n_samplesSEXP);
+    Rcpp::traits::input_parameter< double >::type rna_size_factor(rna_size_factorSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type transform_batch(transform_batchSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type genes(genesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type noise(noiseSEXP);
+    Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
+    rcpp_result_gen = Rcpp::wrap(posterior_denoised_cpp(posterior, n_samples, rna_size_factor, transform_batch, genes, noise, seed));
+    return rcpp_result_gen;
+END_RCPP
+}
+// posterior_correlation_cpp
+Rcpp::NumericVector posterior_correlation_cpp(Rcpp::List posterior, int n_samples, double rna_size_factor, SEXP transform_batch, SEXP genes, std::string correlation_type, Rcpp::List noise, double seed);
+RcppExport SEXP _rscvi_posterior_correlation_cpp(SEXP posteriorSEXP, SEXP n_samplesSEXP, SEXP rna_size_factorSEXP, SEXP transform_batchSEXP, SEXP genesSEXP, SEXP correlation_typeSEXP, SEXP noiseSEXP, SEXP seedSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type posterior(posteriorSEXP);
+    Rcpp::traits::input_parameter< int >::type n_samples(n_samplesSEXP);
+    Rcpp::traits::input_parameter< double >::type rna_size_factor(rna_size_factorSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type transform_batch(transform_batchSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type genes(genesSEXP);
+    Rcpp::traits::input_parameter< std::string >::type correlation_type(correlation_typeSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type noise(noiseSEXP);
+    Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
+    rcpp_result_gen = Rcpp::wrap(posterior_correlation_cpp(posterior, n_samples, rna_size_factor, transform_batch, genes, correlation_type, noise, seed));
+    return rcpp_result_gen;
+END_RCPP
+}
+// posterior_parameters_cpp
+Rcpp::List posterior_parameters_cpp(Rcpp::List posterior, int n_samples, bool mean, bool want_dropout, bool want_dispersion, bool dispersion_by_draw, Rcpp::List names, Rcpp::List noise, double seed);
+RcppExport SEXP _rscvi_posterior_parameters_cpp(SEXP posteriorSEXP, SEXP n_samplesSEXP, SEXP meanSEXP, SEXP want_dropoutSEXP, SEXP want_dispersionSEXP, SEXP dispersion_by_drawSEXP, SEXP namesSEXP, SEXP noiseSEXP, SEXP seedSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type posterior(posteriorSEXP);
+    Rcpp::traits::input_parameter< int >::type n_samples(n_samplesSEXP);
+    Rcpp::traits::input_parameter< bool >::type mean(meanSEXP);
+    Rcpp::traits::input_parameter< bool >::type want_dropout(want_dropoutSEXP);
+    Rcpp::traits::input_parameter< bool >::type want_dispersion(want_dispersionSEXP);
+    Rcpp::traits::input_parameter< bool >::type dispersion_by_draw(dispersion_by_drawSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type names(namesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type noise(noiseSEXP);
+    Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
+    rcpp_result_gen = Rcpp::wrap(posterior_parameters_cpp(posterior, n_samples, mean, want_dropout, want_dispersion, dispersion_by_draw, names, noise, seed));
+    return rcpp_result_gen;
+END_RCPP
+}
+// posterior_imputed_entries_cpp
+Rcpp::List posterior_imputed_entries_cpp(Rcpp::List posterior, int n_samples, Rcpp::List noise, double seed);
+RcppExport SEXP _rscvi_posterior_imputed_entries_cpp(SEXP posteriorSEXP, SEXP n_samplesSEXP, SEXP noiseSEXP, SEXP seedSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type posterior(posteriorSEXP);
+    Rcpp::traits::input_parameter< int >::type n_samples(n_samplesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type noise(noiseSEXP);
+    Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
+    rcpp_result_gen = Rcpp::wrap(posterior_imputed_entries_cpp(posterior, n_samples, noise, seed));
+    return rcpp_result_gen;
+END_RCPP
+}
+// file_write_cpp
+void file_write_cpp(std::string file, Rcpp::RawVector bytes);
+RcppExport SEXP _rscvi_file_write_cpp(SEXP fileSEXP, SEXP bytesSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< std::string >::type file(fileSEXP);
+    Rcpp::traits::input_parameter< Rcpp::RawVector >::type bytes(bytesSEXP);
+    file_write_cpp(file, bytes);
+    return R_NilValue;
+END_RCPP
+}
+// tensors_write_cpp
+void tensors_write_cpp(std::string file, Rcpp::List values, Rcpp::List shapes);
+RcppExport SEXP _rscvi_tensors_write_cpp(SEXP fileSEXP, SEXP valuesSEXP, SEXP shapesSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< std::string >::type file(fileSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type values(valuesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type shapes(shapesSEXP);
+    tensors_write_cpp(file, values, shapes);
+    return R_NilValue;
+END_RCPP
+}
+// tensor_read_cpp
+SEXP tensor_read_cpp(std::string file, std::string name, std::string type);
+RcppExport SEXP _rscvi_tensor_read_cpp(SEXP fileSEXP, SEXP nameSEXP, SEXP typeSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< std::string >::type file(fileSEXP);
+    Rcpp::traits::input_parameter< std::string >::type name(nameSEXP);
+    Rcpp::traits::input_parameter< std::string >::type type(typeSEXP);
+    rcpp_result_gen = Rcpp::wrap(tensor_read_cpp(file, name, type));
+    return rcpp_result_gen;
+END_RCPP
+}
+// safetensors_read_cpp
+Rcpp::List safetensors_read_cpp(std::string file);
+RcppExport SEXP _rscvi_safetensors_read_cpp(SEXP fileSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< std::string >::type file(fileSEXP);
+    rcpp_result_gen = Rcpp::wrap(safetensors_read_cpp(file));
+    return rcpp_result_gen;
+END_RCPP
+}
+// safetensors_metadata_cpp
+Rcpp::CharacterVector safetensors_metadata_cpp(std::string file);
+RcppExport SEXP _rscvi_safetensors_metadata_cpp(SEXP fileSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< std::string >::type file(fileSEXP);
+    rcpp_result_gen = Rcpp::wrap(safetensors_metadata_cpp(file));
+    return rcpp_result_gen;
+END_RCPP
+}
+// model_save_state_cpp
+void model_save_state_cpp(SEXP model, std::string file, Rcpp::CharacterVector metadata);
+RcppExport SEXP _rscvi_model_save_state_cpp(SEXP modelSEXP, SEXP fileSEXP, SEXP metadataSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type model(modelSEXP);
+    Rcpp::traits::input_parameter< std::string >::type file(fileSEXP);
+    Rcpp::traits::input_parameter< Rcpp::CharacterVector >::type metadata(metadataSEXP);
+    model_save_state_cpp(model, file, metadata);
+    return R_NilValue;
+END_RCPP
+}
+// model_load_file_cpp
+void model_load_file_cpp(SEXP model, std::string file);
+RcppExport SEXP _rscvi_model_load_file_cpp(SEXP modelSEXP, SEXP fileSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type model(modelSEXP);
+    Rcpp::traits::input_parameter< std::string >::type file(fileSEXP);
+    model_load_file_cpp(model, file);
+    return R_NilValue;
+END_RCPP
+}
 // model_new_cpp
 SEXP model_new_cpp(Rcpp::List options, double seed);
 RcppExport SEXP _rscvi_model_new_cpp(SEXP optionsSEXP, SEXP seedSEXP) {
@@ -445,6 +613,19 @@ static const R_CallMethodDef CallEntries[] = {
     {"_rscvi_contrast_pairs_cpp", (DL_FUNC) &_rscvi_contrast_pairs_cpp, 4},
     {"_rscvi_contrast_strata_cpp", (DL_FUNC) &_rscvi_contrast_strata_cpp, 5},
     {"_rscvi_summarise_columns_cpp", (DL_FUNC) &_rscvi_summarise_columns_cpp, 2},
+    {"_rscvi_posterior_sample_rate_cpp", (DL_FUNC) &_rscvi_posterior_sample_rate_cpp, 6},
+    {"_rscvi_posterior_generate_cpp", (DL_FUNC) &_rscvi_posterior_generate_cpp, 6},
+    {"_rscvi_posterior_denoised_cpp", (DL_FUNC) &_rscvi_posterior_denoised_cpp, 7},
+    {"_rscvi_posterior_correlation_cpp", (DL_FUNC) &_rscvi_posterior_correlation_cpp, 8},
+    {"_rscvi_posterior_parameters_cpp", (DL_FUNC) &_rscvi_posterior_parameters_cpp, 9},
+    {"_rscvi_posterior_imputed_entries_cpp", (DL_FUNC) &_rscvi_posterior_imputed_entries_cpp, 4},
+    {"_rscvi_file_write_cpp", (DL_FUNC) &_rscvi_file_write_cpp, 2},
+    {"_rscvi_tensors_write_cpp", (DL_FUNC) &_rscvi_tensors_write_cpp, 3},
+    {"_rscvi_tensor_read_cpp", (DL_FUNC) &_rscvi_tensor_read_cpp, 3},
+    {"_rscvi_safetensors_read_cpp", (DL_FUNC) &_rscvi_safetensors_read_cpp, 1},
+    {"_rscvi_safetensors_metadata_cpp", (DL_FUNC) &_rscvi_safetensors_metadata_cpp, 1},
+    {"_rscvi_model_save_state_cpp", (DL_FUNC) &_rscvi_model_save_state_cpp, 3},
+    {"_rscvi_model_load_file_cpp", (DL_FUNC) &_rscvi_model_load_file_cpp, 2},
     {"_rscvi_model_new_cpp", (DL_FUNC) &_rscvi_model_new_cpp, 2},
     {"_rscvi_model_default_options_cpp", (DL_FUNC) &_rscvi_model_default_options_cpp, 0},
     {"_rscvi_model_state_cpp", (DL_FUNC) &_rscvi_model_state_cpp, 1},

@@ -91,15 +91,15 @@ EncodedCells VaeImpl::encode(const at::Tensor& x, RandomStream& random) {
 
 LatentDraw VaeImpl::draw(const EncodedCells& encoded, std::optional<std::int64_t> n_samples, const Noise& noise,
                          RandomStream& random) const {
-  LatentDraw draw = draw_z(encoded, n_samples, noise.z, random);
+  LatentDraw draw = draw_z({encoded.qz_m, encoded.qz_v}, n_samples, noise.z, random);
   draw.library = draw_normal(encoded.ql_m, encoded.ql_v, n_samples, noise.library, "library", random);
   return draw;
 }
 
-LatentDraw VaeImpl::draw_z(const EncodedCells& encoded, std::optional<std::int64_t> n_samples, const at::Tensor& noise,
+LatentDraw VaeImpl::draw_z(const GaussianParameters& qz, std::optional<std::int64_t> n_samples, const at::Tensor& noise,
                            RandomStream& random) const {
   LatentDraw draw;
-  draw.gaussian = draw_normal(encoded.qz_m, encoded.qz_v, n_samples, noise, "z", random);
+  draw.gaussian = draw_normal(qz.mean, qz.variance, n_samples, noise, "z", random);
   draw.z = options_.latent_distribution == LatentDistribution::normal ? draw.gaussian : at::softmax(draw.gaussian, -1);
   return draw;
 }

@@ -69,7 +69,7 @@ class VaeImpl : public torch::nn::Module {
                   RandomStream& random) const;
 
   // z alone: `library` stays undefined.
-  LatentDraw draw_z(const EncodedCells& encoded, std::optional<std::int64_t> n_samples, const at::Tensor& noise,
+  LatentDraw draw_z(const GaussianParameters& qz, std::optional<std::int64_t> n_samples, const at::Tensor& noise,
                     RandomStream& random) const;
 
   // `batch_index` is the batch to decode as, which need not be the observed one. Draws of shape (S, B, .) are decoded

@@ -75,9 +75,7 @@ Population sample_population(const Posterior& posterior, const PopulationOptions
   const GaussianParameters encoded = encode_cells(cells, random);
   const at::Tensor rows = to_tensor(needed.row_of_draw, device);
 
-  EncodedCells of_draws;
-  of_draws.qz_m = encoded.mean.index_select(0, rows);
-  of_draws.qz_v = encoded.variance.index_select(0, rows);
+  const GaussianParameters of_draws = {encoded.mean.index_select(0, rows), encoded.variance.index_select(0, rows)};
   const at::Tensor z = model->draw_z(of_draws, std::nullopt, at::Tensor(), random).z;
 
   Population population;

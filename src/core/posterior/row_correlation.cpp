@@ -108,7 +108,10 @@ void add_row_correlations(at::Tensor& rows, double weight, at::Tensor& total) {
     for (std::int64_t j = 0; j <= i; j += rows_at_once) {
       const std::int64_t n_j = std::min(rows_at_once, n_rows - j);
       at::Tensor part = inner_products(rows.narrow(0, i, n_i), rows.narrow(0, j, n_j)).clamp_(-1.0, 1.0);
-      if (i == j) part.diagonal().fill_(1.0);
+      if (i == j) {
+        part = at::tril(part, -1);
+        part = (part + part.t()).fill_diagonal_(1.0);  // a matrix product need not be symmetric to the last bit
+      }
       total.narrow(0, i, n_i).narrow(1, j, n_j).add_(part, weight);
       if (i != j) total.narrow(0, j, n_j).narrow(1, i, n_i).add_(part.t(), weight);
     }
