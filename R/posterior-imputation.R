@@ -61,7 +61,8 @@ setMethod("imputation_list", "Posterior", function(post, n_samples = 1, noise = 
 #' @rdname imputation_list
 #' @export
 setMethod("imputation_score", "Posterior", function(x, n_samples = 1, noise = NULL, seed = NULL) {
-    imputation_score(imputation_list(x, n_samples, noise, seed))
+    table <- imputation_list(x, n_samples, noise, seed)  # not within the next call, whose dispatch would wrap an error
+    imputation_score(table)
 })
 
 #' @rdname imputation_list
