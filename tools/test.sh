@@ -49,7 +49,8 @@ doctest_count() {
 test_core() {
   part "C++ core: build"
   if ! has cmake; then add "C++ core (no cmake here)" 0 0 1; return; fi
-  if ! { cmake -S . -B build -DCMAKE_BUILD_TYPE=Release &&
+  standard=$(sed -n 's/^CXX_STD *= *CXX//p' src/Makevars 2>/dev/null)  # as configure found that LibTorch needs
+  if ! { cmake -S . -B build -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_STANDARD="${standard:-17}" &&
          cmake --build build --parallel "$(jobs_to_run)" --target core_tests; }; then
     add "C++ core: does not build" 0 1 0
     return
