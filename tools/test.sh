@@ -127,9 +127,18 @@ test_layers() {
   {
     nowhere "the core includes nothing of R" '#[[:space:]]*include[[:space:]]*[<"](R|Rcpp|RcppEigen|Rinternals|Rmath|R_ext/.*)(\.h)?[>"]' $core
     nowhere "the glue includes nothing of LibTorch" "$torch" $glue
+    nowhere "the glue sees core/api alone of the core" '#include "core/([^a]|a[^p])' $glue
     nowhere "no using namespace" '^[[:space:]]*using[[:space:]]+namespace' $core $glue
     nowhere "the core does not print" 'std::(cout|cerr|clog)|[^a-z_n](f?printf|puts)[[:space:]]*\(' $core
   }
+  # Folder $1 of the core includes nothing of the layers $2, which lie above it or beside it.
+  above() { nowhere "core/$1 includes nothing of $2" "#include \"core/($2)/" src/core/"$1"/*; }
+  above base 'api|training|io|posterior|model|nn|distributions|differential|data'
+  for layer in data distributions differential nn; do above $layer 'api|training|io|posterior|model'; done
+  above model 'api|training|io|posterior|differential'
+  above io 'api|training|posterior|differential'
+  above posterior 'api|training|io'
+  above training 'api|io|differential'
   nowhere "what the glue includes is there, and has no LibTorch header anywhere down" \
     '/(torch|ATen|c10)/|error:' "$scratch/headers"
   add "Layers" "$layers_ok" "$layers_bad" 0
