@@ -45,7 +45,7 @@ setClass("GeneExpressionDataset",
 #'   for, or `NULL`s if it was made from numbers.
 #' @slot state environment with `weights`, the state as plain R arrays, and the core's handle.
 #' @slot version version of the package that made the object.
-#' @aliases SCVIModel-class VAE-class show,SCVIModel-method
+#' @aliases SCVIModel-class VAE-class LDVAE-class VAEC-class SCANVI-class show,SCVIModel-method
 #' @name SCVIModel-class
 #' @exportClass SCVIModel
 setClass("SCVIModel",
@@ -59,6 +59,21 @@ setClass("SCVIModel",
 #' @rdname SCVIModel-class
 #' @exportClass VAE
 setClass("VAE", contains = "SCVIModel")
+
+#' @rdname SCVIModel-class
+#' @exportClass LDVAE
+setClass("LDVAE", contains = "SCVIModel")
+
+# Those with a classifier.
+setClass("LabelledModel", contains = c("SCVIModel", "VIRTUAL"))
+
+#' @rdname SCVIModel-class
+#' @exportClass VAEC
+setClass("VAEC", contains = "LabelledModel")
+
+#' @rdname SCVIModel-class
+#' @exportClass SCANVI
+setClass("SCANVI", contains = "LabelledModel")
 
 #' A trainer and its sets of cells
 #'

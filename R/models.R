@@ -34,20 +34,35 @@
 VAE <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 10, n_layers = 1, dropout_rate = 0.1,
                 dispersion = "gene", log_variational = TRUE, reconstruction_loss = "zinb",
                 latent_distribution = "normal", seed = NULL) {
+    size <- model_size(n_input, if (!missing(n_batch)) n_batch, if (!missing(n_labels)) n_labels)
+    options <- network_options(size, n_hidden, n_latent, n_layers, dropout_rate, dispersion, log_variational,
+        reconstruction_loss, latent_distribution)
+    new_model("VAE", options, size$names, resolve_seed(seed))
+}
+
+# Numbers of genes, batches and labels, and their names, if they come with a data set. An explicit number wins:
+# n_batch = 0 asks for a model that ignores the batches.
+model_size <- function(n_input, n_batch, n_labels) {
     names <- list(genes = NULL, batch_levels = NULL, label_levels = NULL)
     if (methods::is(n_input, "GeneExpressionDataset")) {
         dataset <- n_input
         n_input <- nb_genes(dataset)
-        # An explicit number wins: n_batch = 0 asks for a model that ignores the batches.
-        if (missing(n_batch)) n_batch <- n_batches(dataset)
-        if (missing(n_labels)) n_labels <- n_labels(dataset)
+        if (is.null(n_batch)) n_batch <- n_batches(dataset)
+        if (is.null(n_labels)) n_labels <- n_labels(dataset)
         names <- list(genes = gene_names(dataset), batch_levels = levels(batch_indices(dataset)),
             label_levels = cell_types(dataset))
     }
-    options <- list(
-        n_input = check_count(n_input, "n_input", lower = 1L),
-        n_batch = check_count(n_batch, "n_batch", lower = 0L),
-        n_labels = check_count(n_labels, "n_labels", lower = 0L),
+    list(n_input = n_input, n_batch = if (is.null(n_batch)) 0 else n_batch,
+        n_labels = if (is.null(n_labels)) 0 else n_labels, names = names)
+}
+
+# The options that all models have.
+network_options <- function(size, n_hidden, n_latent, n_layers, dropout_rate, dispersion, log_variational,
+                            reconstruction_loss, latent_distribution = "normal") {
+    list(
+        n_input = check_count(size$n_input, "n_input", lower = 1L),
+        n_batch = check_count(size$n_batch, "n_batch", lower = 0L),
+        n_labels = check_count(size$n_labels, "n_labels", lower = 0L),
         n_hidden = check_count(n_hidden, "n_hidden", lower = 1L),
         n_latent = check_count(n_latent, "n_latent", lower = 1L),
         n_layers = check_count(n_layers, "n_layers", lower = 1L),
@@ -57,7 +72,6 @@ VAE <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 1
         reconstruction_loss = check_choice(reconstruction_loss, "reconstruction_loss", c("zinb", "nb", "poisson")),
         latent_distribution = check_choice(latent_distribution, "latent_distribution", c("normal", "ln"))
     )
-    new_model("VAE", options, names, resolve_seed(seed))
 }
 
 new_model <- function(class, options, names, seed) {
@@ -65,10 +79,16 @@ new_model <- function(class, options, names, seed) {
         options = options, genes = names$genes, batch_levels = names$batch_levels, label_levels = names$label_levels,
         state = new.env(parent = emptyenv()), version = as.character(utils::packageVersion("rscvi"))
     )
-    model@state$handle <- core(model_new_cpp(options, seed))
+    model@state$handle <- new_core_model(model, seed)
     sync_weights(model)
     model
 }
+
+# The core's counterpart, with fresh weights.
+new_core_model <- function(model, seed) core(model_new_cpp(c(type = class(model)[1L], model@options), seed))
+
+# VAEC and SCANVI.
+has_classifier <- function(model) methods::is(model, "LabelledModel")
 
 setMethod("show", "SCVIModel", function(object) {
     o <- object@options
@@ -78,10 +98,17 @@ setMethod("show", "SCVIModel", function(object) {
     cat(sprintf("  latent space: %d dimensions, %s\n", o$n_latent,
         if (o$latent_distribution == "ln") "logistic normal" else "normal"))
     cat(sprintf("  counts: %s, one dispersion per %s\n", o$reconstruction_loss, o$dispersion))
+    if (has_classifier(object)) cat(sprintf("  labels: %s\n", label_summary(object)))
     cat(sprintf("  networks: %d hidden layer%s of %d units, dropout %s; %s weights\n", o$n_layers,
         if (o$n_layers > 1L) "s" else "", o$n_hidden, format(o$dropout_rate), format(n_weights, big.mark = ",")))
     invisible(object)
 })
+
+label_summary <- function(model) {
+    names <- model@label_levels
+    if (is.null(names)) return(as.character(model@options$n_labels))
+    sprintf("%d (%s)", length(names), paste(c(utils::head(names, 3L), if (length(names) > 3L) "..."), collapse = ", "))
+}
 
 #' The weights of a model
 #'
@@ -163,10 +190,11 @@ check_model_fits <- function(model, dataset) {
         ), class = "model_mismatch")
     }
     check_levels_fit(o$n_batch, model@batch_levels, batch_indices(dataset), "batches", required = o$n_batch > 0L)
-    check_levels_fit(o$n_labels, model@label_levels, labels(dataset), "labels",
-        required = o$dispersion == "gene-label")
+    check_levels_fit(o$n_labels, model@label_levels, labels(dataset), "labels", required = uses_labels(model))
     invisible(model)
 }
+
+uses_labels <- function(model) has_classifier(model) || model@options$dispersion == "gene-label"
 
 check_levels_fit <- function(n, model_levels, codes, what, required) {
     if (!required) return(invisible())

@@ -20,6 +20,7 @@ namespace {
 
 rscvi::VaeOptions to_vae_options(const Rcpp::List& list) {
   rscvi::VaeOptions options;
+  options.type = rscvi::parse_model_type(option<std::string>(list, "type"));
   options.n_input = option<int>(list, "n_input");
   options.n_batch = option<int>(list, "n_batch");
   options.n_labels = option<int>(list, "n_labels");
@@ -31,6 +32,18 @@ rscvi::VaeOptions to_vae_options(const Rcpp::List& list) {
   options.log_variational = option<bool>(list, "log_variational");
   options.reconstruction_loss = rscvi::parse_reconstruction_loss(option<std::string>(list, "reconstruction_loss"));
   options.latent_distribution = rscvi::parse_latent_distribution(option<std::string>(list, "latent_distribution"));
+  if (options.type == rscvi::ModelType::ldvae) {
+    options.use_batch_norm = option<bool>(list, "use_batch_norm");
+    options.bias = option<bool>(list, "bias");
+  }
+  if (!rscvi::has_classifier(options.type)) return options;
+  if (!Rf_isNull(list["y_prior"])) options.y_prior = option<std::vector<double>>(list, "y_prior");
+  const auto classifier = option<Rcpp::List>(list, "classifier_parameters");
+  options.classifier.n_hidden = option<int>(classifier, "n_hidden");
+  options.classifier.n_layers = option<int>(classifier, "n_layers");
+  options.classifier.dropout_rate = option<double>(classifier, "dropout_rate");
+  if (options.type == rscvi::ModelType::scanvi) options.labels_groups = to_zero_based(list["labels_groups"]);
+  if (options.type == rscvi::ModelType::vaec) options.encode_labels_twice = option<bool>(list, "encode_labels_twice");
   return options;
 }
 
@@ -95,15 +108,28 @@ Rcpp::List model_loss_terms_cpp(SEXP model, Rcpp::List cells, Rcpp::List noise, 
 }
 
 // [[Rcpp::export(rng = false)]]
+Rcpp::List model_unlabelled_loss_terms_cpp(SEXP model, Rcpp::List cells, Rcpp::List noise, double seed) {
+  return to_r(from_handle<Model>(model).unlabelled_loss_terms(to_cells(cells), to_noise(noise), to_seed(seed)));
+}
+
+// [[Rcpp::export(rng = false)]]
+SEXP model_classify_cpp(SEXP model, Rcpp::List cells) {
+  return to_r(from_handle<Model>(model).classify(to_cells(cells)));
+}
+
+// [[Rcpp::export(rng = false)]]
 std::vector<double> model_fit_minibatches_cpp(SEXP model, Rcpp::List minibatches, Rcpp::List noise, double kl_weight,
-                                              double lr, double eps, double weight_decay, double seed) {
+                                              Rcpp::List classification, double lr, double eps, double weight_decay,
+                                              double seed) {
   std::vector<rscvi::api::Cells> cells;
   std::vector<rscvi::api::NoiseArrays> draws;
   for (R_xlen_t k = 0; k < minibatches.size(); ++k) {
     cells.push_back(to_cells(minibatches[k]));
     draws.push_back(to_noise(noise[k]));
   }
-  return from_handle<Model>(model).fit_minibatches(cells, draws, kl_weight, {lr, eps, weight_decay}, to_seed(seed));
+  return from_handle<Model>(model).fit_minibatches(
+      cells, draws, kl_weight, {option<double>(classification, "ratio"), option<bool>(classification, "double_softmax")},
+      {lr, eps, weight_decay}, to_seed(seed));
 }
 
 // [[Rcpp::export(rng = false)]]

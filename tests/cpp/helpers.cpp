@@ -8,6 +8,7 @@
 #include <random>
 
 #include "core/data/cell_source.h"
+#include "core/model/make_model.h"
 #include "core/training/trainer.h"
 
 namespace rscvi::test {
@@ -182,7 +183,7 @@ VaeOptions toy_options(std::int64_t n_batch) {
 
 Vae toy_model(const VaeOptions& options, std::uint64_t seed) {
   RandomStream random(seed);
-  return Vae(options, random);
+  return make_model(options, random);
 }
 
 void scramble(const torch::nn::Module& module, std::uint64_t seed) {

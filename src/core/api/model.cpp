@@ -2,9 +2,10 @@
 
 #include "core/api/model_handle.h"
 #include "core/distributions/counts.h"
+#include "core/model/make_model.h"
 #include "core/model/state.h"
 #include "core/posterior/posterior.h"
-#include "core/training/trainer.h"
+#include "core/training/fit_minibatches.h"
 
 namespace rscvi::api {
 namespace {
@@ -50,6 +51,15 @@ Minibatch to_minibatch(const Cells& cells, const VaeImpl& vae) {
   return minibatch;
 }
 
+NamedArrays to_arrays(const LossTerms& terms) {
+  NamedArrays out = {{"reconst_loss", to_array(terms.reconst_loss)},
+                     {"kl_z", to_array(terms.kl_z)},
+                     {"kl_l", to_array(terms.kl_l)}};
+  if (terms.kl_z1.defined()) out.emplace_back("kl_z1", to_array(terms.kl_z1));
+  if (terms.kl_y.defined()) out.emplace_back("kl_y", to_array(terms.kl_y));
+  return out;
+}
+
 CountDistribution parse_distribution(const std::string& name) {
   switch (parse_reconstruction_loss(name)) {
     case ReconstructionLoss::zinb: return CountDistribution::zinb;
@@ -63,7 +73,7 @@ CountDistribution parse_distribution(const std::string& name) {
 Model::Model(const VaeOptions& options, std::uint64_t seed) : handle_(std::make_shared<Handle>()) {
   translate_errors([&] {
     RandomStream random = RandomStream(seed).split(stream::parameters);
-    handle_->vae = Vae(options, random);
+    handle_->vae = make_model(options, random);
     handle_->vae->eval();
   });
 }
@@ -93,7 +103,7 @@ NamedArrays Model::inference(const Cells& cells, std::int64_t n_samples, std::op
     const EvaluationScope evaluation(vae);
     RandomStream random(seed);
     const Minibatch minibatch = to_minibatch(cells, *vae);
-    const EncodedCells encoded = vae->encode(minibatch.x, random);
+    const EncodedCells encoded = vae->encode(minibatch.x, minibatch.label, random);
     const auto draws = n_samples == 1 ? std::nullopt : std::make_optional(n_samples);
     const LatentDraw drawn = vae->draw(encoded, draws, to_noise(noise), random);
     const at::Tensor batch = transform_batch
@@ -119,14 +129,31 @@ NamedArrays Model::loss_terms(const Cells& cells, const NoiseArrays& noise, std:
     const EvaluationScope evaluation(vae);
     RandomStream random(seed);
     const LossTerms terms = vae->loss_terms(to_minibatch(cells, *vae), to_noise(noise), random);
-    return NamedArrays{{"reconst_loss", to_array(terms.reconst_loss)},
-                       {"kl_z", to_array(terms.kl_z)},
-                       {"kl_l", to_array(terms.kl_l)}};
+    return to_arrays(terms);
+  });
+}
+
+NamedArrays Model::unlabelled_loss_terms(const Cells& cells, const NoiseArrays& noise, std::uint64_t seed) {
+  return translate_errors([&] {
+    Vae& vae = handle_->vae;
+    const EvaluationScope evaluation(vae);
+    RandomStream random(seed);
+    return to_arrays(vae->unlabelled_loss_terms(to_minibatch(cells, *vae), to_noise(noise), random));
+  });
+}
+
+Array Model::classify(const Cells& cells) {
+  return translate_errors([&] {
+    Vae& vae = handle_->vae;
+    const EvaluationScope evaluation(vae);
+    RandomStream unused(0);  // dropout, which evaluation does without
+    return to_array(at::exp(vae->classify(to_minibatch(cells, *vae).x, unused)));
   });
 }
 
 std::vector<double> Model::fit_minibatches(const std::vector<Cells>& minibatches,
                                            const std::vector<NoiseArrays>& noise, double kl_weight,
+                                           const ClassificationOptions& classification,
                                            const OptimiserOptions& optimiser, std::uint64_t seed) {
   return translate_errors([&] {
     std::vector<Minibatch> tensors;
@@ -134,7 +161,7 @@ std::vector<double> Model::fit_minibatches(const std::vector<Cells>& minibatches
     for (const auto& cells : minibatches) tensors.push_back(to_minibatch(cells, *handle_->vae));
     for (const auto& arrays : noise) draws.push_back(to_noise(arrays));
     RandomStream random = RandomStream(seed).split(stream::training);
-    return rscvi::fit_minibatches(handle_->vae, tensors, draws, kl_weight, optimiser, random);
+    return rscvi::fit_minibatches(handle_->vae, tensors, draws, kl_weight, classification, optimiser, random);
   });
 }
 

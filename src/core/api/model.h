@@ -23,7 +23,7 @@ struct Cells {
 
 // Standard normal draws in place of random ones; absent: draw.
 struct NoiseArrays {
-  Array z, library;
+  Array z, library, z2;  // z2: of SCANVI's loss
 };
 
 class Model {
@@ -42,12 +42,17 @@ class Model {
   NamedArrays inference(const Cells& cells, std::int64_t n_samples, std::optional<std::int64_t> transform_batch,
                         const NoiseArrays& noise, std::uint64_t seed);
 
-  // reconst_loss, kl_z, kl_l: (B) each, in evaluation mode.
+  // reconst_loss, kl_z, kl_l, and kl_z1 for SCANVI: (B) each, in evaluation mode, with labels taken as known.
   NamedArrays loss_terms(const Cells& cells, const NoiseArrays& noise, std::uint64_t seed);
+  // The same and kl_y, without a look at the labels; for models with a classifier.
+  NamedArrays unlabelled_loss_terms(const Cells& cells, const NoiseArrays& noise, std::uint64_t seed);
+  // Probability of each label, (B, K), in evaluation mode.
+  Array classify(const Cells& cells);
 
   // See core/training/trainer.h.
   std::vector<double> fit_minibatches(const std::vector<Cells>& minibatches, const std::vector<NoiseArrays>& noise,
-                                      double kl_weight, const OptimiserOptions& optimiser, std::uint64_t seed);
+                                      double kl_weight, const ClassificationOptions& classification,
+                                      const OptimiserOptions& optimiser, std::uint64_t seed);
 
   // For the other files of this folder; defined in model_handle.h.
   struct Handle;

@@ -11,6 +11,6 @@ struct Model::Handle {
   Vae vae{nullptr};
 };
 
-inline Noise to_noise(const NoiseArrays& noise) { return {to_tensor(noise.z), to_tensor(noise.library)}; }
+inline Noise to_noise(const NoiseArrays& noise) { return {to_tensor(noise.z), to_tensor(noise.library), to_tensor(noise.z2)}; }
 
 }  // namespace rscvi::api

@@ -35,7 +35,7 @@ MeanLosses mean_losses(const Posterior& posterior, const NoiseArrays& noise, std
   return translate_errors([&] {
     RandomStream random(seed);
     const MeanLossTerms terms = mean_loss_terms(to_core(posterior), to_noise(noise), random);
-    return MeanLosses{terms.reconst_loss, terms.kl_z, terms.kl_l};
+    return MeanLosses{terms.reconst_loss, terms.kl_z, terms.kl_l, terms.kl_z1};
   });
 }
 

@@ -24,7 +24,7 @@ Array latent(const Posterior& posterior, bool give_mean, std::int64_t n_samples,
 Array library_draws(const Posterior& posterior, const NoiseArrays& noise, std::uint64_t seed);
 
 struct MeanLosses {
-  double reconst_loss, kl_z, kl_l;
+  double reconst_loss, kl_z, kl_l, kl_z1;  // kl_z1: 0 but for SCANVI
 };
 MeanLosses mean_losses(const Posterior& posterior, const NoiseArrays& noise, std::uint64_t seed);
 double negative_marginal_ll(const Posterior& posterior, std::int64_t n_samples, const NoiseArrays& noise,

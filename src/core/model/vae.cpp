@@ -6,6 +6,7 @@
 #include "core/distributions/counts.h"
 #include "core/distributions/draws.h"
 #include "core/distributions/normal.h"
+#include "core/nn/linear_decoder.h"
 
 namespace rscvi {
 namespace {
@@ -18,24 +19,26 @@ CountDistribution distribution_of(ReconstructionLoss loss) {
   }
 }
 
-FullyConnectedOptions encoder_block(const VaeOptions& options, std::int64_t n_layers) {
-  FullyConnectedOptions block;
-  block.n_in = options.n_input;
-  block.n_out = options.n_hidden;
-  block.n_layers = n_layers;
-  block.n_hidden = options.n_hidden;
-  block.dropout_rate = options.dropout_rate;
-  return block;
-}
+// Labels that the networks of z see: VAEC is conditioned on them, all other models are not.
+std::int64_t label_columns(const VaeOptions& options) { return options.type == ModelType::vaec ? options.n_labels : 0; }
 
-FullyConnectedOptions decoder_block(const VaeOptions& options) {
+std::shared_ptr<CountDecoder> make_decoder(const VaeOptions& options, RandomStream& random) {
+  if (options.type == ModelType::ldvae) {
+    LinearDecoderOptions linear;
+    linear.n_latent = options.n_latent;
+    linear.n_categories = {options.n_batch};
+    linear.n_genes = options.n_input;
+    linear.use_batch_norm = options.use_batch_norm;
+    linear.bias = options.bias;
+    return std::make_shared<LinearDecoderImpl>(linear, random);
+  }
   FullyConnectedOptions block;
   block.n_in = options.n_latent;
   block.n_out = options.n_hidden;
-  block.n_categories = {options.n_batch};
+  block.n_categories = {options.n_batch, label_columns(options)};
   block.n_layers = options.n_layers;
   block.n_hidden = options.n_hidden;
-  return block;
+  return std::make_shared<DecoderImpl>(block, options.n_input, random);
 }
 
 std::string describe(at::IntArrayRef sizes) {
@@ -44,9 +47,21 @@ std::string describe(at::IntArrayRef sizes) {
   return text;
 }
 
-// mean + sqrt(variance) * noise: one draw of shape (B, .), or n_samples of them, (S, B, .). `name` is the noise's.
-at::Tensor draw_normal(const at::Tensor& mean, const at::Tensor& variance, std::optional<std::int64_t> n_samples,
+}  // namespace
+
+FullyConnectedOptions encoder_block(const VaeOptions& options, std::int64_t n_in, std::int64_t n_layers) {
+  FullyConnectedOptions block;
+  block.n_in = n_in;
+  block.n_out = options.n_hidden;
+  block.n_layers = n_layers;
+  block.n_hidden = options.n_hidden;
+  block.dropout_rate = options.dropout_rate;
+  return block;
+}
+
+at::Tensor draw_normal(const GaussianParameters& gaussian, std::optional<std::int64_t> n_samples,
                        const at::Tensor& noise, const char* name, RandomStream& random) {
+  const at::Tensor &mean = gaussian.mean, &variance = gaussian.variance;
   std::vector<std::int64_t> sizes = mean.sizes().vec();
   if (n_samples) sizes.insert(sizes.begin(), *n_samples);
   if (!noise.defined()) return mean + at::sqrt(variance) * random.normal(sizes, mean.device());
@@ -57,7 +72,13 @@ at::Tensor draw_normal(const at::Tensor& mean, const at::Tensor& variance, std::
   return mean + at::sqrt(variance) * noise.to(mean.device());
 }
 
-}  // namespace
+at::Tensor LossTerms::negative_elbo() const {
+  at::Tensor sum = reconst_loss + kl_z + kl_l;
+  for (const at::Tensor& term : {kl_z1, kl_y}) {
+    if (term.defined()) sum = sum + term;
+  }
+  return sum;
+}
 
 VaeImpl::VaeImpl(const VaeOptions& options, RandomStream& random) : options_(options) {
   validate(options);
@@ -69,22 +90,29 @@ VaeImpl::VaeImpl(const VaeOptions& options, RandomStream& random) : options_(opt
     case Dispersion::gene_cell: break;
   }
   if (px_r_.defined()) px_r_ = register_parameter("px_r", px_r_);
-  z_encoder_ = register_module("z_encoder", Encoder(encoder_block(options, options.n_layers), options.n_latent, random));
-  l_encoder_ = register_module("l_encoder", Encoder(encoder_block(options, /*n_layers=*/1), /*n_out=*/1, random));
-  decoder_ = register_module("decoder", Decoder(decoder_block(options), n_genes, random));
+  FullyConnectedOptions z_block = encoder_block(options, n_genes, options.n_layers);
+  z_block.n_categories = {label_columns(options)};
+  z_encoder_ = register_module("z_encoder", Encoder(z_block, options.n_latent, random));
+  const FullyConnectedOptions l_block = encoder_block(options, n_genes, /*n_layers=*/1);
+  l_encoder_ = register_module("l_encoder", Encoder(l_block, /*n_out=*/1, random));
+  decoder_ = register_module("decoder", make_decoder(options, random));
 }
 
 c10::Device VaeImpl::device() const { return parameters().front().device(); }
 
 at::Tensor VaeImpl::encoder_input(const at::Tensor& x) const { return options_.log_variational ? at::log1p(x) : x; }
 
-GaussianParameters VaeImpl::encode_z(const at::Tensor& x, RandomStream& random) {
-  return z_encoder_->forward(encoder_input(x), {}, random);
+GaussianParameters VaeImpl::encode_z(const at::Tensor& x, const at::Tensor& label, RandomStream& random) {
+  return z_encoder_->forward(encoder_input(x), {label}, random);
 }
 
-EncodedCells VaeImpl::encode(const at::Tensor& x, RandomStream& random) {
+GaussianParameters VaeImpl::encode_library(const at::Tensor& x, RandomStream& random) {
+  return l_encoder_->forward(encoder_input(x), {}, random);
+}
+
+EncodedCells VaeImpl::encode(const at::Tensor& x, const at::Tensor& label, RandomStream& random) {
   const at::Tensor input = encoder_input(x);
-  const GaussianParameters z = z_encoder_->forward(input, {}, random);
+  const GaussianParameters z = z_encoder_->forward(input, {label}, random);
   const GaussianParameters l = l_encoder_->forward(input, {}, random);
   return {z.mean, z.variance, l.mean, l.variance};
 }
@@ -92,14 +120,14 @@ EncodedCells VaeImpl::encode(const at::Tensor& x, RandomStream& random) {
 LatentDraw VaeImpl::draw(const EncodedCells& encoded, std::optional<std::int64_t> n_samples, const Noise& noise,
                          RandomStream& random) const {
   LatentDraw draw = draw_z({encoded.qz_m, encoded.qz_v}, n_samples, noise.z, random);
-  draw.library = draw_normal(encoded.ql_m, encoded.ql_v, n_samples, noise.library, "library", random);
+  draw.library = draw_normal({encoded.ql_m, encoded.ql_v}, n_samples, noise.library, "library", random);
   return draw;
 }
 
 LatentDraw VaeImpl::draw_z(const GaussianParameters& qz, std::optional<std::int64_t> n_samples, const at::Tensor& noise,
                            RandomStream& random) const {
   LatentDraw draw;
-  draw.gaussian = draw_normal(qz.mean, qz.variance, n_samples, noise, "z", random);
+  draw.gaussian = draw_normal(qz, n_samples, noise, "z", random);
   draw.z = options_.latent_distribution == LatentDistribution::normal ? draw.gaussian : at::softmax(draw.gaussian, -1);
   return draw;
 }
@@ -119,11 +147,13 @@ CountParameters VaeImpl::decode(const LatentDraw& draw, const at::Tensor& batch_
                                 bool want_dropout, RandomStream& random) {
   const bool many = draw.z.dim() == 3;
   const at::Tensor z = many ? draw.z.flatten(0, 1) : draw.z;
-  const at::Tensor batch = many && batch_index.defined() ? batch_index.repeat({draw.z.size(0)}) : batch_index;
+  const auto repeated = [&](const at::Tensor& code) {
+    return many && code.defined() ? code.repeat({draw.z.size(0)}) : code;
+  };
   DecoderWants wants;
   wants.dispersion = options_.dispersion == Dispersion::gene_cell;
   wants.dropout = want_dropout;
-  const DecoderOutput decoded = decoder_->forward(z, {batch}, wants, random);
+  const DecoderOutput decoded = decoder_->forward(z, {repeated(batch_index), repeated(label)}, wants, random);
 
   const auto shaped = [&](const at::Tensor& out) {
     return many && out.defined() ? out.view({draw.z.size(0), draw.z.size(1), out.size(-1)}) : out;
@@ -136,8 +166,9 @@ CountParameters VaeImpl::decode(const LatentDraw& draw, const at::Tensor& batch_
   return parameters;
 }
 
-at::Tensor VaeImpl::decode_hidden(const at::Tensor& z, const at::Tensor& batch_index, RandomStream& random) {
-  return decoder_->hidden(z, {batch_index}, random);
+at::Tensor VaeImpl::decode_hidden(const at::Tensor& z, const at::Tensor& batch_index, const at::Tensor& label,
+                                  RandomStream& random) {
+  return decoder_->hidden(z, {batch_index, label}, random);
 }
 
 at::Tensor VaeImpl::scale_logits(const at::Tensor& hidden, std::int64_t first, std::int64_t n) {
@@ -155,12 +186,29 @@ at::Tensor VaeImpl::draw_counts(const CountParameters& parameters, RandomStream&
 }
 
 LossTerms VaeImpl::loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random) {
-  const EncodedCells encoded = encode(minibatch.x, random);
+  const EncodedCells encoded = encode(minibatch.x, minibatch.label, random);
   const LatentDraw drawn = draw(encoded, std::nullopt, noise, random);
   const bool want_dropout = options_.reconstruction_loss == ReconstructionLoss::zinb;
   const CountParameters parameters = decode(drawn, minibatch.batch_index, minibatch.label, want_dropout, random);
   return {-log_likelihood(minibatch.x, parameters), kl_to_standard_normal(encoded.qz_m, encoded.qz_v),
-          kl_between_normals(encoded.ql_m, encoded.ql_v, minibatch.local_l_mean, minibatch.local_l_var)};
+          kl_between_normals(encoded.ql_m, encoded.ql_v, minibatch.local_l_mean, minibatch.local_l_var), at::Tensor(),
+          at::Tensor()};
+}
+
+at::Tensor VaeImpl::objective(const LossTerms& terms, double kl_weight) const {
+  return terms.reconst_loss + terms.kl_l + kl_weight * terms.kl_z;
+}
+
+at::Tensor VaeImpl::classify(const at::Tensor&, RandomStream&) {
+  throw InvalidArgument("this model predicts no labels: it has no classifier");
+}
+
+LossTerms VaeImpl::unlabelled_loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random) {
+  throw InvalidArgument("this model predicts no labels: it has no classifier");
+}
+
+std::vector<at::Tensor> VaeImpl::classifier_parameters() {
+  throw InvalidArgument("this model predicts no labels: it has no classifier");
 }
 
 }  // namespace rscvi

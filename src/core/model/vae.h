@@ -32,6 +32,7 @@ struct EncodedCells {
 struct Noise {
   at::Tensor z;        // (B, L), or (S, B, L)
   at::Tensor library;  // (B, 1), or (S, B, 1)
+  at::Tensor z2;       // of SCANVI's loss: (B, L) with known labels, (K * B, L) with unknown ones, label by label
 };
 
 struct LatentDraw {
@@ -47,22 +48,29 @@ struct CountParameters {
   at::Tensor px_dropout;  // logit of the dropout probability, or undefined where nobody wants it
 };
 
-// Per cell (B), in nats.
+// Per cell (B), in nats. Their sum is the negative ELBO.
 struct LossTerms {
   at::Tensor reconst_loss;  // -ln p(x | z, l)
-  at::Tensor kl_z;          // KL(q(z | x) || p(z)), of the Gaussians before any softmax
+  at::Tensor kl_z;          // KL(q(z | x) || p(z)), of the Gaussians before any softmax; of z2 for SCANVI
   at::Tensor kl_l;          // KL(q(l | x) || p(l))
+  at::Tensor kl_z1;         // SCANVI: ln q(z1 | x) - ln p(z1 | z2, y) at a draw; otherwise undefined
+  at::Tensor kl_y;          // unknown labels: KL(q(y | x) || p(y)); otherwise undefined
+
+  at::Tensor negative_elbo() const;
 };
 
 class VaeImpl : public torch::nn::Module {
  public:
-  VaeImpl(const VaeOptions& options, RandomStream& random);
+  VaeImpl(const VaeOptions& options, RandomStream& random);  // for options.type vae and ldvae; see make_model()
 
   const VaeOptions& options() const { return options_; }
   c10::Device device() const;
 
-  EncodedCells encode(const at::Tensor& x, RandomStream& random);
-  GaussianParameters encode_z(const at::Tensor& x, RandomStream& random);  // its half that knows of z alone
+  // `label` is for VAEC alone, and may be undefined otherwise.
+  EncodedCells encode(const at::Tensor& x, const at::Tensor& label, RandomStream& random);
+  // Its two halves.
+  GaussianParameters encode_z(const at::Tensor& x, const at::Tensor& label, RandomStream& random);
+  GaussianParameters encode_library(const at::Tensor& x, RandomStream& random);
 
   // One draw (n_samples absent) of shape (B, .), or n_samples draws of shape (S, B, .).
   LatentDraw draw(const EncodedCells& encoded, std::optional<std::int64_t> n_samples, const Noise& noise,
@@ -79,7 +87,8 @@ class VaeImpl : public torch::nn::Module {
 
   // decode() for px_scale alone, a few genes at a time: hidden state of B draws, (B, n_hidden), and the logits whose
   // softmax over all genes is px_scale, for genes first .. first + n - 1, (B, n).
-  at::Tensor decode_hidden(const at::Tensor& z, const at::Tensor& batch_index, RandomStream& random);
+  at::Tensor decode_hidden(const at::Tensor& z, const at::Tensor& batch_index, const at::Tensor& label,
+                           RandomStream& random);
   at::Tensor scale_logits(const at::Tensor& hidden, std::int64_t first, std::int64_t n);
 
   // ln p(x | parameters), (B).
@@ -88,18 +97,41 @@ class VaeImpl : public torch::nn::Module {
   // Counts drawn from p(x | parameters), of px_rate's shape. The parameters may be of some genes alone.
   at::Tensor draw_counts(const CountParameters& parameters, RandomStream& random) const;
 
-  LossTerms loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random);
+  // Labels are taken as known. One draw of each latent variable.
+  virtual LossTerms loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random);
 
- private:
+  // What training minimises, (B): the terms, of which those that are annealed count `kl_weight` times. For a VAE that
+  // is kl_z alone.
+  virtual at::Tensor objective(const LossTerms& terms, double kl_weight) const;
+
+  // Models with a classifier alone; InvalidArgument for others.
+  // ln q(y | x), (B, K).
+  virtual at::Tensor classify(const at::Tensor& x, RandomStream& random);
+  // loss_terms() without a look at the labels: averaged over q(y | x).
+  virtual LossTerms unlabelled_loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random);
+  // For fitting the classifier alone.
+  virtual std::vector<at::Tensor> classifier_parameters();
+
+ protected:
   at::Tensor encoder_input(const at::Tensor& x) const;
-  at::Tensor dispersion(const at::Tensor& batch_index, const at::Tensor& label) const;
+  virtual at::Tensor dispersion(const at::Tensor& batch_index, const at::Tensor& label) const;
 
   VaeOptions options_;
   at::Tensor px_r_;  // ln theta: (G), (G, n_batch) or (G, n_labels); undefined for dispersion per cell
+
+ private:
   Encoder z_encoder_{nullptr};
   Encoder l_encoder_{nullptr};
-  Decoder decoder_{nullptr};
+  std::shared_ptr<CountDecoder> decoder_;
 };
 TORCH_MODULE(Vae);
+
+// mean + sqrt(variance) * noise: one draw of shape (B, .), or n_samples of them, (S, B, .). `name` is the noise's, for
+// an error if it has another shape; without noise, it is drawn.
+at::Tensor draw_normal(const GaussianParameters& gaussian, std::optional<std::int64_t> n_samples,
+                       const at::Tensor& noise, const char* name, RandomStream& random);
+
+// The fully connected block that a model of these options has in an encoder of so many inputs.
+FullyConnectedOptions encoder_block(const VaeOptions& options, std::int64_t n_in, std::int64_t n_layers);
 
 }  // namespace rscvi

@@ -1,7 +1,9 @@
 #include "core/model/vae_options.h"
 
+#include <algorithm>
+#include <cmath>
+#include <set>
 #include <utility>
-#include <vector>
 
 namespace rscvi {
 namespace {
@@ -24,6 +26,16 @@ void require_at_least(const char* option, std::int64_t value, std::int64_t lower
 
 }  // namespace
 
+bool has_classifier(ModelType type) { return type == ModelType::vaec || type == ModelType::scanvi; }
+
+ModelType parse_model_type(const std::string& name) {
+  return parse<ModelType>("type", name,
+                          {{"VAE", ModelType::vae},
+                           {"LDVAE", ModelType::ldvae},
+                           {"VAEC", ModelType::vaec},
+                           {"SCANVI", ModelType::scanvi}});
+}
+
 Dispersion parse_dispersion(const std::string& name) {
   return parse<Dispersion>("dispersion", name,
                            {{"gene", Dispersion::gene},
@@ -45,6 +57,42 @@ LatentDistribution parse_latent_distribution(const std::string& name) {
       {{"normal", LatentDistribution::normal}, {"ln", LatentDistribution::logistic_normal}});
 }
 
+namespace {
+
+void require_rate(const char* option, double value) {
+  if (value >= 0 && value < 1) return;
+  throw InvalidArgument(std::string(option) + " must be in [0, 1), not " + std::to_string(value));
+}
+
+void validate_labels(const VaeOptions& options) {
+  if (!has_classifier(options.type)) return;
+  require_at_least("n_labels", options.n_labels, 2);
+  require_at_least("n_hidden of the classifier", options.classifier.n_hidden, 1);
+  require_at_least("n_layers of the classifier", options.classifier.n_layers, 1);
+  require_rate("dropout_rate of the classifier", options.classifier.dropout_rate);
+  if (options.latent_distribution != LatentDistribution::normal) {
+    throw InvalidArgument("latent_distribution must be \"normal\" for a model with a classifier");
+  }
+  const auto n_labels = static_cast<std::size_t>(options.n_labels);
+  if (!options.y_prior.empty()) {
+    double sum = 0, least = 1;
+    for (const double p : options.y_prior) sum += p, least = std::min(least, p);
+    if (options.y_prior.size() != n_labels || !(least > 0) || !(std::abs(sum - 1) < 1e-6)) {
+      throw InvalidArgument("y_prior must be " + std::to_string(n_labels) + " positive numbers that sum to 1");
+    }
+  }
+  if (!options.labels_groups.empty()) {
+    const std::set<std::int64_t> groups(options.labels_groups.begin(), options.labels_groups.end());
+    if (options.labels_groups.size() != n_labels || *groups.begin() != 0 ||
+        *groups.rbegin() != static_cast<std::int64_t>(groups.size()) - 1) {
+      throw InvalidArgument("labels_groups must give each of the " + std::to_string(n_labels) +
+                            " labels a group, numbered without gaps");
+    }
+  }
+}
+
+}  // namespace
+
 void validate(const VaeOptions& options) {
   require_at_least("n_input", options.n_input, 1);
   require_at_least("n_batch", options.n_batch, 0);
@@ -52,11 +100,16 @@ void validate(const VaeOptions& options) {
   require_at_least("n_hidden", options.n_hidden, 1);
   require_at_least("n_latent", options.n_latent, 1);
   require_at_least("n_layers", options.n_layers, 1);
-  if (!(options.dropout_rate >= 0 && options.dropout_rate < 1)) {
-    throw InvalidArgument("dropout_rate must be in [0, 1), not " + std::to_string(options.dropout_rate));
-  }
+  require_rate("dropout_rate", options.dropout_rate);
   if (options.dispersion == Dispersion::gene_batch) require_at_least("n_batch (dispersion \"gene-batch\")", options.n_batch, 1);
   if (options.dispersion == Dispersion::gene_label) require_at_least("n_labels (dispersion \"gene-label\")", options.n_labels, 1);
+  if (options.type == ModelType::ldvae && options.dispersion == Dispersion::gene_cell) {
+    throw InvalidArgument("dispersion \"gene-cell\" needs a decoder that is not linear: LDVAE has none");
+  }
+  if (options.type == ModelType::scanvi && options.dispersion == Dispersion::gene_label) {
+    throw InvalidArgument("dispersion \"gene-label\" does not go with SCANVI, whose decoder does not see labels");
+  }
+  validate_labels(options);
 }
 
 }  // namespace rscvi

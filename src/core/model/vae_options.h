@@ -1,8 +1,9 @@
-// How a VAE is built. No LibTorch header here: the glue reads these types too.
+// How a model is built. No LibTorch header here: the glue reads these types too.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/base/errors.h"
 
@@ -12,11 +13,22 @@ enum class Dispersion { gene, gene_batch, gene_label, gene_cell };
 enum class ReconstructionLoss { zinb, nb, poisson };
 enum class LatentDistribution { normal, logistic_normal };
 
+// VAE; with a linear decoder (LDVAE); conditioned on the label (VAEC); with a prior that knows of labels (SCANVI).
+enum class ModelType { vae, ldvae, vaec, scanvi };
+
+// Of the classifier of VAEC and SCANVI.
+struct ClassifierOptions {
+  std::int64_t n_hidden = 128;
+  std::int64_t n_layers = 1;
+  double dropout_rate = 0.1;
+};
+
 // Defaults are those of scvi 0.6.8's VAE.
 struct VaeOptions {
+  ModelType type = ModelType::vae;
   std::int64_t n_input = 0;   // genes
   std::int64_t n_batch = 0;   // batches; 0 or 1: the decoder does not see the batch
-  std::int64_t n_labels = 0;  // labels, for dispersion per gene and label
+  std::int64_t n_labels = 0;  // labels: for dispersion per gene and label, and for VAEC and SCANVI
   std::int64_t n_hidden = 128;
   std::int64_t n_latent = 10;
   std::int64_t n_layers = 1;  // hidden layers of the z encoder and of the decoder
@@ -25,7 +37,24 @@ struct VaeOptions {
   bool log_variational = true;  // encoders see ln(1 + x)
   ReconstructionLoss reconstruction_loss = ReconstructionLoss::zinb;
   LatentDistribution latent_distribution = LatentDistribution::normal;
+
+  // LDVAE: of its decoder.
+  bool use_batch_norm = true;
+  bool bias = false;
+
+  // VAEC and SCANVI.
+  std::vector<double> y_prior;               // probability of each label; empty: all alike
+  ClassifierOptions classifier;
+  std::vector<std::int64_t> labels_groups;   // SCANVI: group of each label, 0 .. groups - 1; empty: no groups
+  // VAEC's loss with dispersion per gene and label as scvi 0.6.8 has it: labels are one-hot encoded twice, so that all
+  // cells get exp of the sum of the first two labels' values. For comparisons alone.
+  bool encode_labels_twice = false;
 };
+
+bool has_classifier(ModelType type);
+
+// The names of the classes of 0.6.8; InvalidArgument for any other.
+ModelType parse_model_type(const std::string& name);
 
 // The names of 0.6.8 for the enumerations ("gene-batch", "zinb", "ln"); InvalidArgument for any other.
 Dispersion parse_dispersion(const std::string& name);

@@ -1,4 +1,4 @@
-// Decoder: a latent position to the parameters of the counts.
+// Decoders: a latent position to the parameters of the counts.
 #pragma once
 
 #include "core/nn/fully_connected.h"
@@ -17,17 +17,26 @@ struct DecoderOutput {
   at::Tensor dropout;         // (B, G) logit of the dropout probability, or undefined
 };
 
-// Submodules "px_decoder", "px_scale_decoder.0", "px_r_decoder", "px_dropout_decoder" (scvi 0.6.8, DecoderSCVI).
-class DecoderImpl : public torch::nn::Module {
+class CountDecoder : public torch::nn::Module {
+ public:
+  virtual DecoderOutput forward(const at::Tensor& z, const Covariates& covariates, const DecoderWants& wants,
+                                RandomStream& random) = 0;
+
+  // forward() in two steps, for whoever wants a few genes at a time, in evaluation mode: what comes before the last
+  // layer, (B, n_hidden), and from it the logits of `scale` for genes first .. first + n - 1, (B, n).
+  virtual at::Tensor hidden(const at::Tensor& z, const Covariates& covariates, RandomStream& random) = 0;
+  virtual at::Tensor scale_logits(const at::Tensor& hidden, std::int64_t first, std::int64_t n) = 0;
+};
+
+// A fully connected block. Submodules "px_decoder", "px_scale_decoder.0", "px_r_decoder", "px_dropout_decoder" (scvi
+// 0.6.8, DecoderSCVI).
+class DecoderImpl : public CountDecoder {
  public:
   DecoderImpl(const FullyConnectedOptions& block, std::int64_t n_genes, RandomStream& random);
   DecoderOutput forward(const at::Tensor& z, const Covariates& covariates, const DecoderWants& wants,
-                        RandomStream& random);
-
-  // forward() in two steps, for whoever wants a few genes at a time: the last hidden layer, (B, n_hidden), and from it
-  // the logits of `scale` for genes first .. first + n - 1, (B, n).
-  at::Tensor hidden(const at::Tensor& z, const Covariates& covariates, RandomStream& random);
-  at::Tensor scale_logits(const at::Tensor& hidden, std::int64_t first, std::int64_t n);
+                        RandomStream& random) override;
+  at::Tensor hidden(const at::Tensor& z, const Covariates& covariates, RandomStream& random) override;
+  at::Tensor scale_logits(const at::Tensor& hidden, std::int64_t first, std::int64_t n) override;
 
  private:
   FullyConnected px_decoder_{nullptr};

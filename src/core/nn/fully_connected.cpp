@@ -12,9 +12,15 @@ namespace {
 constexpr double batch_norm_momentum = 0.01;
 constexpr double batch_norm_eps = 0.001;
 
+}  // namespace
+
 std::int64_t n_columns(std::int64_t n_categories) { return n_categories > 1 ? n_categories : 0; }
 
-}  // namespace
+const at::Tensor& codes_of(const Covariates& covariates, std::size_t which, std::int64_t n_categories) {
+  if (which < covariates.size() && covariates[which].defined()) return covariates[which];
+  throw InvalidArgument("the model was built with " + std::to_string(n_categories) +
+                        " batches or labels, but the cells' codes were not given");
+}
 
 std::shared_ptr<torch::nn::Module> make_namespace() {
   struct Namespace : torch::nn::Module {};
@@ -33,6 +39,12 @@ at::Tensor BatchNormImpl::forward(const at::Tensor& x) {
   if (is_training()) num_batches_tracked.add_(1);
   return at::batch_norm(x, weight, bias, running_mean, running_var, is_training(), batch_norm_momentum,
                         batch_norm_eps, /*cudnn_enabled=*/true);
+}
+
+at::Tensor BatchNormImpl::evaluate_from(const at::Tensor& x, std::int64_t first) const {
+  const auto some = [&](const at::Tensor& tensor) { return tensor.narrow(0, first, x.size(1)); };
+  return at::batch_norm(x, some(weight), some(bias), some(running_mean), some(running_var), /*training=*/false,
+                        batch_norm_momentum, batch_norm_eps, /*cudnn_enabled=*/true);
 }
 
 FullyConnectedLayerImpl::FullyConnectedLayerImpl(std::int64_t n_in, std::int64_t n_out,
@@ -56,11 +68,7 @@ at::Tensor FullyConnectedLayerImpl::forward(const at::Tensor& x, const Covariate
     for (std::size_t c = 0; c < n_categories_.size(); ++c) {
       const std::int64_t n = n_columns(n_categories_[c]);
       if (n == 0) continue;
-      if (c >= covariates.size() || !covariates[c].defined()) {
-        throw InvalidArgument("the model was built with " + std::to_string(n) +
-                              " batches or labels, but the cells' codes were not given");
-      }
-      h = h + linear_->weight.narrow(1, start, n).t().index_select(0, covariates[c]);
+      h = h + linear_->weight.narrow(1, start, n).t().index_select(0, codes_of(covariates, c, n));
       start += n;
     }
   }

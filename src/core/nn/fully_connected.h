@@ -28,6 +28,8 @@ class BatchNormImpl : public torch::nn::Module {
  public:
   explicit BatchNormImpl(std::int64_t n_features);
   at::Tensor forward(const at::Tensor& x);
+  // The same for features first, first + 1, ... alone, (B, n), in evaluation mode.
+  at::Tensor evaluate_from(const at::Tensor& x, std::int64_t first) const;
 
   at::Tensor weight, bias, running_mean, running_var, num_batches_tracked;
 };
@@ -52,6 +54,12 @@ class FullyConnectedLayerImpl : public torch::nn::Module {
   BatchNorm batch_norm_{nullptr};
 };
 TORCH_MODULE(FullyConnectedLayer);
+
+// Columns that a covariate of so many categories adds to a layer's input: none for fewer than two.
+std::int64_t n_columns(std::int64_t n_categories);
+
+// The codes of a covariate with columns; InvalidArgument if they were not given.
+const at::Tensor& codes_of(const Covariates& covariates, std::size_t which, std::int64_t n_categories);
 
 // (B, n_in) -> (B, n_out). Layers are called "fc_layers.Layer 0", "fc_layers.Layer 1", ...
 class FullyConnectedImpl : public torch::nn::Module {

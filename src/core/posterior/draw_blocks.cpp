@@ -14,8 +14,8 @@ at::Tensor some_draws(const at::Tensor& draws, std::int64_t first, std::int64_t 
 
 LatentDraw draw_all(VaeImpl& model, const Minibatch& minibatch, std::int64_t n_samples, bool want_library,
                     const Noise& noise, RandomStream& random) {
-  if (want_library) return model.draw(model.encode(minibatch.x, random), n_samples, noise, random);
-  return model.draw_z(model.encode_z(minibatch.x, random), n_samples, noise.z, random);
+  if (want_library) return model.draw(model.encode(minibatch.x, minibatch.label, random), n_samples, noise, random);
+  return model.draw_z(model.encode_z(minibatch.x, minibatch.label, random), n_samples, noise.z, random);
 }
 
 }  // namespace

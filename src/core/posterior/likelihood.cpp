@@ -27,7 +27,7 @@ at::Tensor log_weight(VaeImpl& model, const Minibatch& minibatch, const EncodedC
 
 Noise pick_draw(const Noise& noise, std::int64_t s) {
   return {noise.z.defined() ? noise.z.select(0, s) : noise.z,
-          noise.library.defined() ? noise.library.select(0, s) : noise.library};
+          noise.library.defined() ? noise.library.select(0, s) : noise.library, at::Tensor()};
 }
 
 }  // namespace
@@ -41,9 +41,10 @@ MeanLossTerms mean_loss_terms(const Posterior& posterior, const Noise& noise, Ra
     total.reconst_loss += total_of(terms.reconst_loss);
     total.kl_z += total_of(terms.kl_z);
     total.kl_l += total_of(terms.kl_l);
+    if (terms.kl_z1.defined()) total.kl_z1 += total_of(terms.kl_z1);
   });
   const auto n = static_cast<double>(posterior.n_cells());
-  return {total.reconst_loss / n, total.kl_z / n, total.kl_l / n};
+  return {total.reconst_loss / n, total.kl_z / n, total.kl_l / n, total.kl_z1 / n};
 }
 
 double negative_marginal_ll(const Posterior& posterior, std::int64_t n_samples, const Noise& noise,
@@ -52,7 +53,7 @@ double negative_marginal_ll(const Posterior& posterior, std::int64_t n_samples, 
   const EvaluationScope evaluation(model);
   double total = 0;
   for_each_minibatch(posterior, [&](const Minibatch& minibatch, std::int64_t start) {
-    const EncodedCells encoded = model->encode(minibatch.x, random);
+    const EncodedCells encoded = model->encode(minibatch.x, minibatch.label, random);
     const Noise part = slice(noise, start, minibatch.size());
     std::vector<at::Tensor> log_weights;  // (S) of (B): small beside one decoded minibatch
     for (std::int64_t s = 0; s < n_samples; ++s) {

@@ -7,11 +7,11 @@ namespace rscvi {
 
 // Means over the cells.
 struct MeanLossTerms {
-  double reconst_loss = 0, kl_z = 0, kl_l = 0;
-  double negative_elbo() const { return reconst_loss + kl_z + kl_l; }
+  double reconst_loss = 0, kl_z = 0, kl_l = 0, kl_z1 = 0;  // kl_z1: of SCANVI alone
+  double negative_elbo() const { return reconst_loss + kl_z + kl_l + kl_z1; }
 };
 
-// From one draw of z and of the library a cell.
+// From one draw of z and of the library a cell. Labels are taken as known.
 MeanLossTerms mean_loss_terms(const Posterior& posterior, const Noise& noise, RandomStream& random);
 
 // -ln p(x), averaged over cells, by importance sampling with `n_samples` draws from q a cell:

@@ -29,16 +29,22 @@ DistinctCells distinct(const std::vector<std::int64_t>& draws) {
   return out;
 }
 
-// qz_m and qz_v of the posterior's cells, (n, L).
-GaussianParameters encode_cells(const Posterior& posterior, RandomStream& random) {
+// q(z | x) of the posterior's cells, (n, L), and their labels, (n), with those that the model had to guess.
+struct EncodedPosterior {
+  GaussianParameters qz;
+  at::Tensor label;
+};
+
+EncodedPosterior encode_cells(const Posterior& posterior, RandomStream& random) {
   Vae model = posterior.model;
-  std::vector<at::Tensor> means, variances;
+  std::vector<at::Tensor> means, variances, labels;
   for_each_minibatch(posterior, [&](const Minibatch& minibatch, std::int64_t) {
-    const GaussianParameters z = model->encode_z(minibatch.x, random);
+    const GaussianParameters z = model->encode_z(minibatch.x, minibatch.label, random);
     means.push_back(z.mean);
     variances.push_back(z.variance);
+    labels.push_back(minibatch.label);
   });
-  return {at::cat(means), at::cat(variances)};
+  return {{at::cat(means), at::cat(variances)}, at::cat(labels)};
 }
 
 at::Tensor log_normaliser(Vae& model, const at::Tensor& hidden) {
@@ -72,10 +78,11 @@ Population sample_population(const Posterior& posterior, const PopulationOptions
   const DistinctCells needed = distinct(draws);
   Posterior cells = posterior;
   cells.cells = needed.cells;
-  const GaussianParameters encoded = encode_cells(cells, random);
+  const EncodedPosterior encoded = encode_cells(cells, random);
   const at::Tensor rows = to_tensor(needed.row_of_draw, device);
 
-  const GaussianParameters of_draws = {encoded.mean.index_select(0, rows), encoded.variance.index_select(0, rows)};
+  const GaussianParameters of_draws = {encoded.qz.mean.index_select(0, rows),
+                                       encoded.qz.variance.index_select(0, rows)};
   const at::Tensor z = model->draw_z(of_draws, std::nullopt, at::Tensor(), random).z;
 
   Population population;
@@ -85,7 +92,7 @@ Population sample_population(const Posterior& posterior, const PopulationOptions
                                   : options.batches[static_cast<std::int64_t>(k) / per_batch]);
   }
   if (!observed) population.batch = decoded_as;
-  population.hidden = model->decode_hidden(z, to_tensor(decoded_as, device), random);
+  population.hidden = model->decode_hidden(z, to_tensor(decoded_as, device), encoded.label.index_select(0, rows), random);
   population.log_normaliser = log_normaliser(model, population.hidden);
   return population;
 }

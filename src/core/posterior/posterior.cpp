@@ -12,7 +12,16 @@ at::Tensor slice_cells(const at::Tensor& noise, std::int64_t start, std::int64_t
 }  // namespace
 
 Noise slice(const Noise& noise, std::int64_t start, std::int64_t size) {
-  return {slice_cells(noise.z, start, size), slice_cells(noise.library, start, size)};
+  return {slice_cells(noise.z, start, size), slice_cells(noise.library, start, size),
+          slice_cells(noise.z2, start, size)};
+}
+
+void fill_in_labels(Vae model, Minibatch& minibatch) {
+  if (!has_classifier(model->options().type)) return;
+  const at::Tensor unknown = minibatch.label < 0;
+  if (!unknown.any().item<bool>()) return;
+  RandomStream unused(0);  // dropout, which evaluation does without
+  minibatch.label = at::where(unknown, model->classify(minibatch.x, unused).argmax(-1), minibatch.label);
 }
 
 EvaluationScope::EvaluationScope(Vae model)

@@ -41,6 +41,9 @@ class EvaluationScope {
   bool grad_mode_;
 };
 
+// Gives cells without a label (code -1) the one that the model's classifier finds most probable, if it has one.
+void fill_in_labels(Vae model, Minibatch& minibatch);
+
 // Calls visit(minibatch, start) for consecutive stretches of the posterior's cells; start counts cells from 0.
 template <class Visit>
 void for_each_minibatch(const Posterior& posterior, Visit&& visit) {
@@ -49,7 +52,10 @@ void for_each_minibatch(const Posterior& posterior, Visit&& visit) {
   for (std::int64_t start = 0; start < posterior.n_cells(); start += posterior.batch_size) {
     if (posterior.poll) posterior.poll();
     const std::int64_t size = std::min(posterior.batch_size, posterior.n_cells() - start);
-    visit(gather_minibatch(*posterior.dataset, posterior.cells.data() + start, size, posterior.counts, device), start);
+    Minibatch minibatch =
+        gather_minibatch(*posterior.dataset, posterior.cells.data() + start, size, posterior.counts, device);
+    fill_in_labels(posterior.model, minibatch);
+    visit(minibatch, start);
   }
 }
 

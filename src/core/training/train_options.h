@@ -17,6 +17,12 @@ struct OptimiserOptions {
   double weight_decay = 1e-6;  // L2 penalty, added to the gradient
 };
 
+// How much the labels of cells count beside the counts, for models with a classifier.
+struct ClassificationOptions {
+  double ratio = 50;            // weight of the classifier's loss
+  bool double_softmax = false;  // as scvi 0.6.8: the softmax of probabilities
+};
+
 // Held-out quantities that training can watch, both in nats per cell, smaller is better.
 enum class Metric { elbo, reconstruction_error };
 

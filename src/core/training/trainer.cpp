@@ -1,7 +1,6 @@
 #include "core/training/trainer.h"
 
 #include <ATen/ATen.h>
-#include <torch/optim/adam.h>
 
 #include <cmath>
 #include <limits>
@@ -9,6 +8,8 @@
 #include "core/base/errors.h"
 #include "core/model/state.h"
 #include "core/posterior/likelihood.h"
+#include "core/training/objective.h"
+#include "core/training/optimiser.h"
 
 namespace rscvi {
 namespace {
@@ -16,38 +17,6 @@ namespace {
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr std::int64_t smallest_minibatch = 3;      // batch normalisation of one or two cells is noise
 constexpr std::int64_t smallest_monitored_set = 5;  // a mean over fewer cells says nothing
-
-// Adam over all parameters that the loss reaches; the rest (a dropout decoder that nobody uses) stays as it is.
-class Optimiser {
- public:
-  Optimiser(const Vae& model, const OptimiserOptions& options)
-      : adam_(model->parameters(),
-              torch::optim::AdamOptions(options.lr).eps(options.eps).weight_decay(options.weight_decay)) {
-    // Gradients that somebody else left behind must not count as reached.
-    for (auto& parameter : model->parameters()) parameter.mutable_grad() = at::Tensor();
-  }
-
-  void step(const at::Tensor& loss) {
-    adam_.zero_grad();
-    loss.backward();
-    adam_.step();
-  }
-
-  double lr() { return options().lr(); }
-  void set_lr(double lr) { options().lr(lr); }
-
- private:
-  torch::optim::AdamOptions& options() {
-    return static_cast<torch::optim::AdamOptions&>(adam_.param_groups()[0].options());
-  }
-  torch::optim::Adam adam_;
-};
-
-at::Tensor mean_loss(Vae& model, const Minibatch& minibatch, const Noise& noise, double kl_weight,
-                     RandomStream& random) {
-  const LossTerms terms = model->loss_terms(minibatch, noise, random);
-  return (terms.reconst_loss + terms.kl_l + kl_weight * terms.kl_z).mean();
-}
 
 // The state of one call of train().
 class Run {
@@ -62,7 +31,7 @@ class Run {
         training_(random.split(stream::training)),
         monitoring_(random.split(stream::monitoring)),
         monitor_(monitor),
-        optimiser_(model_, options.optimiser),
+        optimiser_(model_->parameters(), options.optimiser),
         counts_(options.corrupted ? CountsKind::corrupted : CountsKind::observed) {
     if (options.early_stopping) early_stopping_.emplace(*options.early_stopping);
     for (const auto& set : options.monitored) {
@@ -134,7 +103,7 @@ class Run {
   // A minibatch without a finite loss is not stepped on: its gradients would spoil every weight for good.
   double step(const std::int64_t* cells, std::int64_t size, double kl_weight) {
     const Minibatch minibatch = gather_minibatch(*dataset_, cells, size, counts_, model_->device());
-    const at::Tensor loss = mean_loss(model_, minibatch, Noise(), kl_weight, training_);
+    const at::Tensor loss = labelled_loss(*model_, minibatch, Noise(), kl_weight, training_);
     const double value = loss.item<double>();
     ++result_.iterations;
     if (std::isfinite(value)) {
@@ -166,7 +135,7 @@ class Run {
       const Minibatch minibatch = gather_minibatch(*dataset_, train_cells_.data() + start,
                                                    std::min(options_.batch_size, n - start), counts_, model_->device());
       const LossTerms terms = model_->loss_terms(minibatch, Noise(), monitoring_);
-      if (at::isfinite(terms.reconst_loss + terms.kl_z + terms.kl_l).any().item<bool>()) return true;
+      if (at::isfinite(terms.negative_elbo()).any().item<bool>()) return true;
     }
     return false;
   }
@@ -282,22 +251,6 @@ TrainResult train(Vae model, std::shared_ptr<const Dataset> dataset, const std::
   }
   Run run(std::move(model), std::move(dataset), train_cells, options, random, monitor);
   return run();
-}
-
-std::vector<double> fit_minibatches(Vae model, const std::vector<Minibatch>& minibatches,
-                                    const std::vector<Noise>& noise, double kl_weight,
-                                    const OptimiserOptions& optimiser_options, RandomStream& random) {
-  Optimiser optimiser(model, optimiser_options);
-  model->train();
-  std::vector<double> losses;
-  for (std::size_t k = 0; k < minibatches.size(); ++k) {
-    const at::Tensor loss = mean_loss(model, minibatches[k], noise[k], kl_weight, random);
-    losses.push_back(loss.item<double>());
-    optimiser.step(loss);
-  }
-  model->eval();
-  if (!is_finite(*model)) throw Diverged("the weights are no longer finite; use a lower learning rate");
-  return losses;
 }
 
 }  // namespace rscvi

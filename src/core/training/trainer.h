@@ -17,10 +17,4 @@ namespace rscvi {
 TrainResult train(Vae model, std::shared_ptr<const Dataset> dataset, const std::vector<std::int64_t>& train_cells,
                   const TrainOptions& options, const RandomStream& random, Monitor& monitor);
 
-// One step of one Adam per minibatch, in order; the losses before each step. Noise per minibatch may be undefined.
-// Diverged if the weights are not finite in the end.
-std::vector<double> fit_minibatches(Vae model, const std::vector<Minibatch>& minibatches,
-                                    const std::vector<Noise>& noise, double kl_weight,
-                                    const OptimiserOptions& optimiser, RandomStream& random);
-
 }  // namespace rscvi

@@ -146,7 +146,7 @@ TEST_CASE("api model: fitting the same cells again and again lowers their loss")
   optimiser.lr = 0.01;
   const std::vector<double> losses =
       model.fit_minibatches(std::vector<api::Cells>(60, toy_cells(toy)),
-                            std::vector<api::NoiseArrays>(60, toy_noise()), 1, optimiser, 1);
+                            std::vector<api::NoiseArrays>(60, toy_noise()), 1, {}, optimiser, 1);
   CHECK(losses.size() == 60);
   CHECK(losses.back() < losses.front() - 5);
   CHECK(total() < before - 5);

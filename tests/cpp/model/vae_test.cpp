@@ -20,7 +20,7 @@ struct Scene {
         model(scrambled_model(options)),
         state(live_state(*model)) {}
 
-  EncodedCells encode() { return model->encode(minibatch.x, random); }
+  EncodedCells encode() { return model->encode(minibatch.x, minibatch.label, random); }
   Noise noise(std::int64_t n_latent) {
     return {random.normal({n_cells, n_latent}, c10::kCPU), random.normal({n_cells, 1}, c10::kCPU)};
   }

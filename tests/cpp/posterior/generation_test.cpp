@@ -38,7 +38,7 @@ CountParameters decoded(const Posterior& posterior, const Noise& noise, std::int
   const EvaluationScope evaluation(model);
   RandomStream random(1);
   const Minibatch cells = minibatch_of(*posterior.dataset, posterior.cells);
-  const LatentDraw draw = model->draw(model->encode(cells.x, random), n_samples, noise, random);
+  const LatentDraw draw = model->draw(model->encode(cells.x, cells.label, random), n_samples, noise, random);
   return model->decode(draw, batch_to_decode(cells, batch), cells.label, /*want_dropout=*/true, random);
 }
 

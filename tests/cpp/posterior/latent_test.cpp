@@ -30,7 +30,8 @@ EncodedCells encode_all(const Posterior& posterior) {
   const EvaluationScope evaluation(posterior.model);
   RandomStream random(1);
   Vae model = posterior.model;
-  return model->encode(minibatch_of(*posterior.dataset, posterior.cells).x, random);
+  const Minibatch cells = minibatch_of(*posterior.dataset, posterior.cells);
+  return model->encode(cells.x, cells.label, random);
 }
 
 // E[sigmoid(d)] for d ~ N(m, v), by the trapezoidal rule.

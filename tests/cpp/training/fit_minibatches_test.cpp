@@ -1,7 +1,7 @@
 // One optimiser step per minibatch, against Adam (Kingma & Ba 2015, algorithm 1) written out.
 #include <cmath>
 
-#include "core/training/trainer.h"
+#include "core/training/fit_minibatches.h"
 #include "helpers.h"
 
 using namespace rscvi;
@@ -48,7 +48,7 @@ TEST_CASE("fit minibatches: two steps are two steps of Adam, with L2 in the grad
   options.eps = eps;
   options.weight_decay = weight_decay;
   const std::vector<double> losses =
-      fit_minibatches(scene.model, scene.minibatches, scene.noise, kl_weight, options, scene.random);
+      fit_minibatches(scene.model, scene.minibatches, scene.noise, kl_weight, {}, options, scene.random);
   REQUIRE(losses.size() == 2);
 
   std::vector<at::Tensor> m, v;
@@ -82,7 +82,7 @@ TEST_CASE("fit minibatches: what the loss does not reach is not even decayed") {
   const State before = copy_state(*scene.model);
   OptimiserOptions options;
   options.weight_decay = 0.5;
-  fit_minibatches(scene.model, scene.minibatches, scene.noise, 1, options, scene.random);
+  fit_minibatches(scene.model, scene.minibatches, scene.noise, 1, {}, options, scene.random);
   const State after = live_state(*scene.model);
   CHECK(same_bits(find(after, "decoder.px_r_decoder.weight"), find(before, "decoder.px_r_decoder.weight")));
   CHECK_FALSE(same_bits(find(after, "px_r"), find(before, "px_r")));
@@ -92,7 +92,7 @@ TEST_CASE("fit minibatches: what the loss does not reach is not even decayed") {
 TEST_CASE("fit minibatches: the KL weight multiplies the divergence of z, not that of the library") {
   const auto first_loss = [](double kl_weight) {
     Scene scene;
-    return fit_minibatches(scene.model, scene.minibatches, scene.noise, kl_weight, OptimiserOptions(), scene.random)[0];
+    return fit_minibatches(scene.model, scene.minibatches, scene.noise, kl_weight, {}, OptimiserOptions(), scene.random)[0];
   };
   Scene scene;
   scene.model->train();
@@ -104,6 +104,6 @@ TEST_CASE("fit minibatches: the KL weight multiplies the divergence of z, not th
 TEST_CASE("fit minibatches: no minibatches, no change") {
   Scene scene;
   const State before = copy_state(*scene.model);
-  CHECK(fit_minibatches(scene.model, {}, {}, 1, OptimiserOptions(), scene.random).empty());
+  CHECK(fit_minibatches(scene.model, {}, {}, 1, {}, OptimiserOptions(), scene.random).empty());
   CHECK(same_bits(live_state(*scene.model), before));
 }

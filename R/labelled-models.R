@@ -1,0 +1,109 @@
+# Models that know of labels, and can tell those of cells that have none.
+
+#' VAEC and SCANVI: models that know of labels
+#'
+#' Both model the labels y of cells besides their counts, learn from cells without a label as well, and have a classifier
+#' \eqn{q(y|x)}.
+#'
+#' * `SCANVI()` is a [VAE()] of \eqn{z_1} whose prior depends on the label: \eqn{z_1 | z_2, y} with
+#'   \eqn{z_2 \sim N(0, I)}; its classifier works on \eqn{z_1} (Xu et al. 2021, *Molecular Systems Biology* 17:e9620;
+#'   scvi 0.6.8, `models/scanvi.py`).
+#' * `VAEC()` gives the label to the encoder and to the decoder, so that z is what the label does not explain; its
+#'   classifier works on \eqn{\ln(1 + x)} (Kingma et al. 2014, "Semi-supervised learning with deep generative models",
+#'   M2; scvi 0.6.8, `models/vaec.py`).
+#'
+#' Where a cell has no label (`NA`), methods that need one, such as [elbo()], take that which the classifier finds most
+#' probable.
+#'
+#' @inheritParams VAE
+#' @param n_labels number of labels, at least 2.
+#' @param dispersion as for [VAE()]; `SCANVI()` has no `"gene-label"`, as its decoder does not see labels.
+#' @param y_prior probability of each label before anything is seen, in the order of the labels; `NULL`: all alike.
+#' @param labels_groups,use_labels_groups a group for each label (numbers from 1 without gaps, or a factor), and whether
+#'   the classifier first tells the group and then the label within it.
+#' @param classifier_parameters list that may hold `n_hidden`, `n_layers` and `dropout_rate` of the classifier, which are
+#'   the model's otherwise.
+#' @return An object of class `SCANVI` or `VAEC` (see [SCVIModel-class]) with random initial weights, on the CPU.
+#' @section Errors: `rscvi_invalid_argument`, naming the argument, for values that are out of range or unknown.
+#' @section Differences from scvi 0.6.8: groups are numbered from 1. VAEC with `dispersion = "gene-label"` uses the
+#'   dispersion of the label in training as well; there all cells get the product of those of the first two labels.
+#'   [get_latent()] of a VAEC works.
+#' @examples
+#' dataset <- subsample_genes(GeneExpressionDataset(example_pbmc(), batch = "batch", labels = "cell_type"),
+#'   new_n_genes = 100, mode = "variance")
+#' SCANVI(dataset, n_latent = 5, seed = 1)
+#' VAEC(dataset, n_latent = 5, dispersion = "gene-label", seed = 1)
+#' @export
+SCANVI <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 10, n_layers = 1, dropout_rate = 0.1,
+                   dispersion = "gene", log_variational = TRUE, reconstruction_loss = "zinb", y_prior = NULL,
+                   labels_groups = NULL, use_labels_groups = FALSE, classifier_parameters = list(), seed = NULL) {
+    size <- model_size(n_input, if (!missing(n_batch)) n_batch, if (!missing(n_labels)) n_labels)
+    options <- network_options(size, n_hidden, n_latent, n_layers, dropout_rate, dispersion, log_variational,
+        reconstruction_loss)
+    if (options$dispersion == "gene-label") {
+        abort_rscvi(c("{.arg dispersion} must not be {.val gene-label} for {.fn SCANVI}: its decoder does not see labels.",
+            i = "{.fn VAEC} has dispersions by label."))
+    }
+    check_flag(use_labels_groups, "use_labels_groups")
+    groups <- check_labels_groups(labels_groups, options$n_labels, required = use_labels_groups)
+    options <- c(options, label_options(options, y_prior, classifier_parameters),
+        list(labels_groups = if (use_labels_groups) groups))
+    new_model("SCANVI", options, size$names, resolve_seed(seed))
+}
+
+#' @rdname SCANVI
+#' @export
+VAEC <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 10, n_layers = 1, dropout_rate = 0.1,
+                 y_prior = NULL, dispersion = "gene", log_variational = TRUE, reconstruction_loss = "zinb", seed = NULL) {
+    size <- model_size(n_input, if (!missing(n_batch)) n_batch, if (!missing(n_labels)) n_labels)
+    options <- network_options(size, n_hidden, n_latent, n_layers, dropout_rate, dispersion, log_variational,
+        reconstruction_loss)
+    options <- c(options, label_options(options, y_prior, list()), list(encode_labels_twice = FALSE))
+    new_model("VAEC", options, size$names, resolve_seed(seed))
+}
+
+label_options <- function(options, y_prior, classifier_parameters) {
+    k <- options$n_labels
+    if (k < 2L) abort_rscvi("{.arg n_labels} must be at least 2, not {k}: there is nothing to tell apart.")
+    if (!is.null(y_prior)) {
+        good <- is.numeric(y_prior) && length(y_prior) == k && !anyNA(y_prior) && all(y_prior > 0) &&
+            abs(sum(y_prior) - 1) < 1e-6
+        if (!good) {
+            abort_rscvi("{.arg y_prior} must be {k} positive numbers that sum to 1, one a label,
+                not {describe_value(y_prior)}.")
+        }
+        y_prior <- as.numeric(y_prior)
+    }
+    list(y_prior = y_prior, classifier_parameters = check_classifier_parameters(classifier_parameters, options))
+}
+
+check_classifier_parameters <- function(x, defaults) {
+    known <- c("n_hidden", "n_layers", "dropout_rate")
+    if (!is.list(x) || length(setdiff(names(x), known)) || (length(x) && is.null(names(x)))) {
+        abort_rscvi("{.arg classifier_parameters} must be a list that may hold {.field {known}},
+            not {describe_value(x)}.")
+    }
+    settings <- defaults[known]
+    settings[names(x)] <- x
+    list(
+        n_hidden = check_count(settings$n_hidden, "classifier_parameters$n_hidden", lower = 1L),
+        n_layers = check_count(settings$n_layers, "classifier_parameters$n_layers", lower = 1L),
+        dropout_rate = check_number(settings$dropout_rate, "classifier_parameters$dropout_rate", lower = 0, upper = 1,
+            upper_open = TRUE)
+    )
+}
+
+check_labels_groups <- function(x, n_labels, required) {
+    if (is.null(x)) {
+        if (required) abort_rscvi("{.arg use_labels_groups} is {.code TRUE}, but {.arg labels_groups} is not given.")
+        return(NULL)
+    }
+    codes <- if (is.factor(x)) as.integer(x) else x
+    good <- is.numeric(codes) && length(codes) == n_labels && !anyNA(codes) &&
+        setequal(codes, seq_len(max(codes))) && all(codes == round(codes))
+    if (!good) {
+        abort_rscvi("{.arg labels_groups} must give each of the {n_labels} labels a group, numbered from 1 without gaps,
+            not {describe_value(x)}.")
+    }
+    as.integer(codes)
+}

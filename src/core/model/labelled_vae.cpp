@@ -1,0 +1,51 @@
+#include "core/model/labelled_vae.h"
+
+#include <ATen/ATen.h>
+
+namespace rscvi {
+
+LabelledVaeImpl::LabelledVaeImpl(const VaeOptions& options, RandomStream& random) : VaeImpl(options, random) {
+  const at::Tensor prior = options.y_prior.empty()
+                               ? at::full({1, n_labels()}, 1.0 / static_cast<double>(n_labels()), at::kFloat)
+                               : at::tensor(options.y_prior, at::kFloat).unsqueeze(0);
+  y_prior_ = register_buffer("y_prior", prior);
+}
+
+Classifier LabelledVaeImpl::make_classifier(std::int64_t n_features, std::int64_t n_classes,
+                                            RandomStream& random) const {
+  FullyConnectedOptions block;
+  block.n_in = n_features;
+  block.n_out = block.n_hidden = options_.classifier.n_hidden;
+  block.n_layers = options_.classifier.n_layers;
+  block.dropout_rate = options_.classifier.dropout_rate;
+  return Classifier(block, n_classes, random);
+}
+
+at::Tensor LabelledVaeImpl::objective(const LossTerms& terms, double kl_weight) const {
+  at::Tensor annealed = terms.kl_z + terms.kl_l;
+  if (terms.kl_y.defined()) annealed = annealed + terms.kl_y;
+  const at::Tensor rest = terms.kl_z1.defined() ? terms.reconst_loss + terms.kl_z1 : terms.reconst_loss;
+  return rest + kl_weight * annealed;
+}
+
+std::vector<at::Tensor> LabelledVaeImpl::classifier_parameters() {
+  std::vector<at::Tensor> parameters;
+  for (const auto& item : named_parameters()) {
+    if (item.key().rfind("classifier", 0) == 0) parameters.push_back(item.value());
+  }
+  return parameters;
+}
+
+at::Tensor LabelledVaeImpl::kl_of_labels(const at::Tensor& log_q) const {
+  return (at::exp(log_q) * (log_q - at::log(y_prior_))).sum(-1);
+}
+
+at::Tensor every_label(std::int64_t n_labels, std::int64_t n_cells, c10::Device device) {
+  return at::arange(n_labels, at::TensorOptions(at::kLong).device(device)).repeat_interleave(n_cells);
+}
+
+at::Tensor average_over_labels(const at::Tensor& values, const at::Tensor& q) {
+  return (values.view({q.size(1), q.size(0)}).t() * q).sum(-1);
+}
+
+}  // namespace rscvi
