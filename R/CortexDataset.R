@@ -6,19 +6,19 @@
 #' scvi's documentation works with. Counts are of molecules (UMIs).
 #'
 #' The counts come from `ZeiselBrainData()` of the Bioconductor package scRNAseq, which downloads them once and keeps
-#' them in its cache. Spike-ins (ERCC) and repeats, which are alternative experiments there, are left out. For cells that
-#' are there without a download see [example_pbmc()].
+#' them in its cache. Spike-ins (ERCC) and repeats, which are alternative experiments there, are left out. For cells
+#' that need no download see [example_pbmc()].
 #'
 #' @param genes_to_keep `NULL`, or names of genes to have first, in this order; capitals do not matter.
 #' @param total_genes number of genes, `genes_to_keep` included: the genes with the largest variance of counts over all
 #'   cells fill it up, in the order of their variance. `NULL`: none but `genes_to_keep`; without those, all genes, in
 #'   their order.
-#' @return A [GeneExpressionDataset-class] of one batch, whose labels are the seven types (the column `level1class`). The
-#'   other columns, such as the finer types `level2class`, are its [cell_data()].
-#' @section Errors: `rscvi_missing_package` if scRNAseq is not installed; `rscvi_download_failed` if the counts are neither
-#'   in its cache nor can be downloaded; `rscvi_invalid_argument` for genes that do not exist.
-#' @section Differences from scvi 0.6.8: the counts come from Bioconductor and not from the authors' server, so that there
-#'   is no `save_path`; names of genes are as published, and not in capitals.
+#' @return A [GeneExpressionDataset-class] of one batch, whose labels are the seven types (the column `level1class`).
+#'   The other columns, such as the finer types `level2class`, are in its [cell_data()].
+#' @section Errors: `rscvi_missing_package` if scRNAseq is not installed; `rscvi_download_failed` if the counts are
+#'   neither in its cache nor can be downloaded; `rscvi_invalid_argument` for genes that do not exist.
+#' @section Differences from scvi 0.6.8: the counts come from Bioconductor and not from the authors' server, so that
+#'   there is no `save_path`; names of genes are as published, and not in capitals.
 #' @references Zeisel A, Munoz-Manchado AB, Codeluppi S, et al. (2015) Cell types in the mouse cortex and hippocampus
 #'   revealed by single-cell RNA-seq. *Science* 347:1138-1142. \doi{10.1126/science.aaa1934}
 #' @seealso `system.file("scripts", "posterior_example.R", package = "rscvi")`: the example of scvi's class Posterior,

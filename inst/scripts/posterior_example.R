@@ -16,16 +16,16 @@ trainer <- train(trainer, n_epochs = 50)
 # An UnsupervisedTrainer has two posteriors, train_set and test_set. For these cells of the data set we can examine the
 # differential expression, the likelihood, the entropy of batch mixing, ... or draw the cells in the latent space.
 
-# 100 draws a cell by default, 8 bytes for each gene of a draw: 1.2 GB for the 2,704 training cells. It is deprecated, and
-# says so: differential_expression_score() has taken its place.
+# 100 draws a cell by default, 8 bytes for each gene of a draw: 1.2 GB for the 2,704 training cells. It is deprecated,
+# and says so: differential_expression_score() has taken its place.
 stats <- differential_expression_stats(train_set(trainer))
 dim(stats$px_scales)
 table(stats$labels)
 
 reconstruction_error(train_set(trainer))
 
-# These cells are of one batch: there is nothing to mix. Where scvi 0.6.8 returns None without a word, rscvi stops and says
-# so; data of several batches give a number.
+# These cells are of one batch: there is nothing to mix. Where scvi 0.6.8 returns None without a word, rscvi stops and
+# says so, which tryCatch() turns into NULL here; data of several batches give a number.
 mixing <- tryCatch(entropy_batch_mixing(train_set(trainer)), rscvi_single_group = function(e) {
     message(conditionMessage(e))
     NULL

@@ -52,7 +52,7 @@ test_that("the script posterior_example.R runs, and what it asks has sensible an
     # Trained, it explains held-out cells far better than at the start, and cell types are apart.
     held_out <- test_set(place$trainer)
     untrained <- Posterior(VAE(place$gene_dataset, seed = 1), place$gene_dataset, indices = indices(held_out))
-    expect_lt(reconstruction_error(held_out, seed = 1), 0.6 * reconstruction_error(untrained, seed = 1))
+    expect_lt(reconstruction_error(held_out, seed = 1), 0.2 * reconstruction_error(untrained, seed = 1))
     expect_gt(knn_purity(post), 0.9)
     expect_s3_class(place$picture, "ggplot")
     expect_identical(nrow(place$picture$data), 1000L)

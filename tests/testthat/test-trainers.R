@@ -129,9 +129,9 @@ test_that("history() is a generic of utils' function, so that attaching rscvi ma
     expect_identical(methods::getGeneric("history")@package, "utils")
     # There are no commands in a session like this one, and R says so.
     skip_if(interactive())
-    expect_identical(tryCatch(history(), error = conditionMessage), tryCatch(utils::history(), error = conditionMessage))
-    expect_identical(tryCatch(history(3), error = conditionMessage),
-        tryCatch(utils::history(3), error = conditionMessage))
+    said <- function(expr) tryCatch(expr, error = conditionMessage)
+    expect_identical(said(history()), said(utils::history()))
+    expect_identical(said(history(3)), said(utils::history(3)))
 })
 
 test_that("create_posterior takes what it is not given from the trainer", {
