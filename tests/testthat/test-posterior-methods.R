@@ -3,12 +3,13 @@
 # What scvi 0.6.8's class Posterior has that does not begin with an underscore.
 methods_of_068 <- c(
     "model", "gene_dataset", "indices", "nb_cells", "posterior_type", "to_monitor", "raw_data", "sequential",
-    "update", "update_sampler_indices", "corrupted", "uncorrupted", "to_cuda", "save_posterior",
-    "get_latent", "get_stats", "elbo", "reconstruction_error", "marginal_ll", "get_sample_scale", "imputation", "imputation_list", "imputation_score",
-    "imputation_benchmark", "generate", "generate_denoised_samples", "generate_feature_correlation_matrix",
-    "generate_parameters", "scale_sampler", "get_bayes_factors", "differential_expression_score",
-    "one_vs_all_degenes", "within_cluster_degenes", "differential_expression_stats", "entropy_batch_mixing",
-    "knn_purity", "clustering_scores", "nn_overlap_score", "accuracy", "show_t_sne", "apply_t_sne"
+    "update", "update_sampler_indices", "corrupted", "uncorrupted", "to_cuda", "save_posterior", "get_latent",
+    "get_stats", "elbo", "reconstruction_error", "marginal_ll", "get_sample_scale", "imputation", "imputation_list",
+    "imputation_score", "imputation_benchmark", "generate", "generate_denoised_samples",
+    "generate_feature_correlation_matrix", "generate_parameters", "scale_sampler", "get_bayes_factors",
+    "differential_expression_score", "one_vs_all_degenes", "within_cluster_degenes", "differential_expression_stats",
+    "entropy_batch_mixing", "knn_purity", "clustering_scores", "nn_overlap_score", "accuracy", "show_t_sne",
+    "apply_t_sne"
 )
 
 # All parts of parsed help that bear a tag, at any depth.
