@@ -103,7 +103,7 @@ seurat_assay <- function(x, name, arg) {
 seurat_layers <- function(assay) {
     if (!seurat_has_layers(assay)) return(c("counts", "data"))
     found <- seurat_function("Layers")(assay)
-    unique(c(found, sub("\\..*$", "", found)))
+    unique(c(found, sub("^(scale\\.data|[^.]+).*$", "\\1", found)))
 }
 
 seurat_layer <- function(assay, layer) {

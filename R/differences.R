@@ -4,6 +4,7 @@
 #' names and defaults, except for the following.
 #'
 #' # Mistakes that are mended
+#' ## Training
 #' * **The best state is kept.** `save_best_state_metric` there keeps a reference to the live weights, so that it restores
 #'   nothing; here it is a copy ([UnsupervisedTrainer()]).
 #' * **Early stopping works without `frequency`**: its metric is computed after every epoch.
@@ -11,6 +12,11 @@
 #' * **Large inverse dispersions.** There the single-precision difference of two log-gamma functions is off by more than a
 #'   nat at \eqn{\theta = 10^6}; here no such difference is ever formed ([log_nb()]).
 #' * **Rates that underflow to 0** do not turn the likelihood into NaN, and can be drawn from ([generate()]).
+#' * **A diverged model** is put back to the end of the last sound epoch. A minibatch without a finite loss is not
+#'   stepped on (there its gradients go into all weights), nor are weights that give none in the end left behind.
+#' * **The untrained model** is among those that the best state is picked from. A metric that is not a number counts as
+#'   an epoch without a gain.
+#' ## Every method
 #' * **Order.** Results of a posterior with `indices` come there in a new random order on each call; here always in the
 #'   order of `indices`.
 #' * **Results do not depend on what was asked before**: a posterior is a value, nothing in it is changed by a method.
@@ -18,12 +24,14 @@
 #'   error).
 #' * **Unknown genes, batches and settings** are errors; there `gene_list` and `transform_batch` ignore some of them
 #'   without a word.
+#' * **An unknown corruption method** is an error before anything is changed.
+#' ## Differential expression
 #' * **Differential expression leaves the posterior alone.** There it replaces the cells that later methods work on
 #'   ([scale_sampler()]). With a mask, `n_samples_per_cell` counts the selected cells and not the length of the mask.
 #' * **Clusters go by their value** ([one_vs_all_degenes()]); there labels 5 and 7 give nothing, and 1, 2, 3 wrong names.
 #' * **Tables of differential expression keep ties in the order of the genes**; there the order of ties is arbitrary.
 #' * **Spreadsheets have legal sheet names**, however long or odd the clusters' names are, and `save_dir` needs no slash.
-#' * **An unknown corruption method** is an error before anything is changed.
+#' ## Expression and generation
 #' * **Several draws** of [imputation()] and [generate_parameters()] come as draws x cells x genes. There minibatches are
 #'   joined along the wrong axis: an error, or an array of another shape.
 #' * **Dispersions** of [generate_parameters()] are cells x genes; there, unless there is one a gene, they come in
@@ -35,9 +43,7 @@
 #' * **One draw** of [generate()] and [generate_denoised_samples()], and Spearman correlations of **two genes**, work.
 #' * **Nothing to impute** is no error in [imputation_benchmark()], and its picture is saved only where that is asked
 #'   for.
-#' * **Saving keeps everything.** There [load_posterior()] renumbers the labels in order of appearance, drops cells
-#'   without counts but not their indices, needs the model built anew by hand, and visits the cells in random order.
-#' * **A diverged model** is put back to the end of the last sound epoch.
+#' ## Scores and pictures
 #' * **Any number of batches** from two on has an [entropy_batch_mixing()]; there two alone, and more are an error or
 #'   `None`.
 #' * **Fewer cells than neighbours**: [knn_purity()], [nn_overlap_score()] and [entropy_batch_mixing()] take all other
@@ -47,6 +53,9 @@
 #'   error that says so; there it is `None`.
 #' * **Few cells and two dimensions** can be drawn ([show_t_sne()]): there the perplexity of 30 does not fit 30 cells,
 #'   and cells of a two-dimensional latent space are drawn in one order and coloured in another.
+#' ## Saving
+#' * **Saving keeps everything.** There [load_posterior()] renumbers the labels in order of appearance, drops cells
+#'   without counts but not their indices, needs the model built anew by hand, and visits the cells in random order.
 #'
 #' # Habits of R
 #' * Indices and codes are 1-based; batches and labels are factors and are asked for by name. Masks and names work
@@ -56,6 +65,8 @@
 #' * A posterior and a data set are values: [update()], [corrupted()], [update_sampler_indices()], [corrupt()] return new
 #'   ones, as does [to_cuda()], which there moved a list of tensors. Models and trainers have reference semantics, as in
 #'   Python.
+#' * [history()] is of the last call of [train()]; there a list grows from call to call. `test_size = 0` means no test
+#'   set.
 #' * Empty cells and batches of a single cell are errors at construction (`empty_cells = "keep"` is 0.6.8's way).
 #' * [history()] without a trainer is still [utils::history()], the commands of the session.
 #' * Scores come back as [nn_overlap_score()]'s named list and [clustering_scores()]'s data.frame, pictures as ggplots.
@@ -74,6 +85,11 @@
 #' * `train_indices` and `test_indices` of a trainer; [clone()] of a model; [runSCVI()].
 #' * Scores of plain matrices, to hold other embeddings against scVI's; the exact [entropy_batch_mixing()] with
 #'   `n_pools = Inf`; pictures coloured by any column or gene; [plot_history()].
+#'
+#' # Left out
+#' * `benchmark` of trainers (leave out `frequency`), `normalize_loss` (the loss is the mean over cells, as there by
+#'   default) and `params` of [train()], which trains all parameters.
+#' * 0.6.8's own pickled files: [save_posterior()] writes an open format.
 #'
 #' # Kept, although surprising
 #' * [elbo()] and [marginal_ll()] are *negative* log-likelihoods: smaller is better.

@@ -49,7 +49,8 @@ doctest_count() {
 test_core() {
   part "C++ core: build"
   if ! has cmake; then add "C++ core (no cmake here)" 0 0 1; return; fi
-  if ! { cmake -S . -B build -DCMAKE_BUILD_TYPE=Release &&
+  standard=$(sed -n 's/^CXX_STD *= *CXX//p' src/Makevars 2>/dev/null)  # as configure found that LibTorch needs
+  if ! { cmake -S . -B build -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_STANDARD="${standard:-17}" &&
          cmake --build build --parallel "$(jobs_to_run)" --target core_tests; }; then
     add "C++ core: does not build" 0 1 0
     return
@@ -126,9 +127,18 @@ test_layers() {
   {
     nowhere "the core includes nothing of R" '#[[:space:]]*include[[:space:]]*[<"](R|Rcpp|RcppEigen|Rinternals|Rmath|R_ext/.*)(\.h)?[>"]' $core
     nowhere "the glue includes nothing of LibTorch" "$torch" $glue
+    nowhere "the glue sees core/api alone of the core" '#include "core/([^a]|a[^p])' $glue
     nowhere "no using namespace" '^[[:space:]]*using[[:space:]]+namespace' $core $glue
     nowhere "the core does not print" 'std::(cout|cerr|clog)|[^a-z_n](f?printf|puts)[[:space:]]*\(' $core
   }
+  # Folder $1 of the core includes nothing of the layers $2, which lie above it or beside it.
+  above() { nowhere "core/$1 includes nothing of $2" "#include \"core/($2)/" src/core/"$1"/*; }
+  above base 'api|training|io|posterior|model|nn|distributions|differential|data'
+  for layer in data distributions differential nn; do above $layer 'api|training|io|posterior|model'; done
+  above model 'api|training|io|posterior|differential'
+  above io 'api|training|posterior|differential'
+  above posterior 'api|training|io'
+  above training 'api|io|differential'
   nowhere "what the glue includes is there, and has no LibTorch header anywhere down" \
     '/(torch|ATen|c10)/|error:' "$scratch/headers"
   add "Layers" "$layers_ok" "$layers_bad" 0

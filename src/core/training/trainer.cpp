@@ -95,8 +95,8 @@ class Run {
         break;
       }
     }
-    // Losses that are not finite may be stepped over, but not to the end.
-    if (result_.status != TrainStatus::diverged && nans_in_a_row_ > 0) {
+    // Losses that are not finite may be stepped over, but not to the end; nor has a next epoch tried the last weights.
+    if (result_.status != TrainStatus::diverged && (nans_in_a_row_ > 0 || !last_weights_are_sound())) {
       result_.status = TrainStatus::diverged;
       load_state(*model_, last_sound_state_);
     }
@@ -156,6 +156,21 @@ class Run {
     result_.sound_epoch = untried_epoch_;
   }
 
+  // Whether some cell of a few minibatches has a finite loss, without dropout.
+  bool last_weights_are_sound() {
+    if (untried_state_.empty()) return true;
+    const EvaluationScope evaluation(model_);
+    const auto n = static_cast<std::int64_t>(train_cells_.size());
+    for (std::int64_t start = 0; start < std::min(n, options_.max_nans * options_.batch_size);
+         start += options_.batch_size) {
+      const Minibatch minibatch = gather_minibatch(*dataset_, train_cells_.data() + start,
+                                                   std::min(options_.batch_size, n - start), counts_, model_->device());
+      const LossTerms terms = model_->loss_terms(minibatch, Noise(), monitoring_);
+      if (at::isfinite(terms.reconst_loss + terms.kl_z + terms.kl_l).any().item<bool>()) return true;
+    }
+    return false;
+  }
+
   bool metrics_are_due(std::int64_t epoch) const {
     if (options_.frequency <= 0) return false;
     return epoch == 0 || epoch == options_.n_epochs || epoch % options_.frequency == 0;
@@ -170,7 +185,7 @@ class Run {
       const bool watched = is_watching() && set.name == options_.on;
       if (!watched && !metrics_are_due(epoch)) continue;
       if (static_cast<std::int64_t>(set.cells.size()) < smallest_monitored_set) continue;
-      const MeanLossTerms terms = loss_terms_on(set);
+      const MeanLossTerms terms = loss_terms_on(set.cells);
       if (watched) watched_terms_ = terms;
       for (std::size_t m = 0; m < options_.metrics.size(); ++m) {
         row.metrics[first + m] = pick(terms, options_.metrics[m]);
@@ -181,11 +196,11 @@ class Run {
 
   bool is_watching() const { return early_stopping_ || options_.save_best_state_metric; }
 
-  MeanLossTerms loss_terms_on(const MonitoredSet& set) {
+  MeanLossTerms loss_terms_on(const std::vector<std::int64_t>& cells) {
     Posterior posterior;
     posterior.model = model_;
     posterior.dataset = dataset_;
-    posterior.cells = set.cells;
+    posterior.cells = cells;
     posterior.batch_size = options_.batch_size;
     posterior.counts = counts_;
     return mean_loss_terms(posterior, Noise(), monitoring_);
