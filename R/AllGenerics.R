@@ -104,6 +104,11 @@ setGeneric("train", signature = "trainer",
 #' @export
 setGeneric("model", function(object) standardGeneric("model"))
 
+# As labels: the commands of the session stay what history() shows for anything but a trainer.
+#' @rdname trainer-accessors
+#' @export
+setGeneric("history")
+
 #' @rdname posterior-accessors
 #' @export
 setGeneric("indices", function(post) standardGeneric("indices"))

@@ -2,8 +2,10 @@
 
 #' The functional unit of scVI: a model, a data set and some of its cells
 #'
-#' All questions to a trained model are methods of a `Posterior`: [get_latent()], [elbo()], [reconstruction_error()],
-#' [marginal_ll()], [get_stats()], [get_sample_scale()]. Results have one row (element) a cell, **in the order of
+#' All questions to a trained model are methods of a `Posterior`: where cells lie ([get_latent()]), how well the model
+#' explains them ([marginal_ll()]), denoised expression ([get_sample_scale()]), differential expression
+#' ([differential_expression_score()]), scores and pictures of the latent space ([entropy_batch_mixing()],
+#' [show_t_sne()]), and more: [posterior-methods] has them all. Results have one row (element) a cell, **in the order of
 #' `indices`**, whatever the order in which minibatches are visited.
 #'
 #' @param model a model, see [VAE()].
@@ -15,7 +17,12 @@
 #' @return A [Posterior-class] object.
 #' @section Errors: `rscvi_model_mismatch` if model and data set do not fit; `rscvi_invalid_argument` for indices that do
 #'   not exist and for `shuffle` together with `indices`; `rscvi_device_error` for a GPU that is not there.
-#' @seealso [posterior-changes], [posterior-accessors]
+#' @section Differences from scvi 0.6.8: there a posterior with `indices` visits its cells in a new random order each
+#'   time, and gives its results in that order; the default batch size is 1, and without a GPU `use_cuda` has to be
+#'   turned off by hand. It is changed in place by some of its methods; here it is a value.
+#' @references scvi 0.6.8, `inference/posterior.py`, class `Posterior`; its example is the script
+#'   `system.file("scripts", "posterior_example.R", package = "rscvi")`.
+#' @seealso [posterior-methods] for all methods, [posterior-changes], [posterior-accessors]
 #' @examples
 #' dataset <- subsample_genes(GeneExpressionDataset(example_pbmc(), batch = "batch"), 100, mode = "variance")
 #' vae <- VAE(dataset, n_hidden = 16, seed = 1)
@@ -106,6 +113,9 @@ setMethod("show", "Posterior", function(object) {
 #' @return `indices()`: its cells, 1-based, in the order of all results. `nb_cells()`: how many. `posterior_type()`: the
 #'   name of its class. `model()`: its model. `raw_data()`: a list of `X`, the counts (sparse, cells x genes; the
 #'   corrupted ones for a corrupted posterior), and `labels`, a factor, of its cells.
+#' @section Differences from scvi 0.6.8: there these are attributes and properties of a `Posterior` (but for
+#'   `raw_data()`); indices count from 0, labels are codes, and `raw_data()` always gives the counts as they were
+#'   observed.
 #' @examples
 #' dataset <- GeneExpressionDataset(example_pbmc(), labels = "cell_type")
 #' post <- Posterior(VAE(dataset, n_hidden = 16), dataset, indices = 1:100)
@@ -150,6 +160,8 @@ setMethod("raw_data", "Posterior", function(post) {
 #'   `uncorrupted()`: the same cells of the corrupted (real) counts, see [corrupt()]. `update_sampler_indices()`: other
 #'   cells of the same data set. `update()`: other settings. `to_cuda()`: computed on the GPU (in 0.6.8 it moved tensors
 #'   there), as `update(post, use_cuda = TRUE)`.
+#' @section Differences from scvi 0.6.8: there `update_sampler_indices()` changes the posterior itself, which then
+#'   visits the cells in random order, and `update()` takes a dictionary of settings of PyTorch's loader.
 #' @section Errors: `rscvi_invalid_argument` for indices that do not exist, unknown settings, and `corrupted()` of a data
 #'   set that was never corrupted; `rscvi_device_error` for a GPU that is not there.
 #' @examples
@@ -224,6 +236,8 @@ setMethod("to_cuda", "Posterior", function(post, ...) {
 #'   `batch_index` and `labels` (factors), called once per minibatch. These are arguments that [loss_terms()] takes.
 #' @param seed integer that decides the order if the posterior shuffles; `NULL` draws one from R's generator.
 #' @return A list of what `FUN` returned, invisibly.
+#' @section Differences from scvi 0.6.8: there a posterior is iterated over, as in `for tensors in posterior`; the
+#'   tensors are those that `FUN` is given, in the same order, without names.
 #' @examples
 #' dataset <- subsample_genes(GeneExpressionDataset(example_pbmc(), batch = "batch"), 50, mode = "variance")
 #' vae <- VAE(dataset, n_hidden = 8)

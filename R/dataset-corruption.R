@@ -25,7 +25,7 @@
 #' counts <- matrix(rpois(50 * 20, lambda = 2), nrow = 50)
 #' dataset <- corrupt(GeneExpressionDataset(counts), rate = 0.2, corruption = "binomial", seed = 1)
 #' dataset
-#' mean(corrupted_counts(dataset) != counts(dataset))
+#' sum(corrupted_counts(dataset) != counts(dataset)) / length(counts(dataset))
 #' uncorrupt(dataset)
 #' @export
 corrupt <- function(x, rate = 0.1, corruption = "uniform", seed = NULL) {

@@ -68,6 +68,7 @@
 #' * [history()] is of the last call of [train()]; there a list grows from call to call. `test_size = 0` means no test
 #'   set.
 #' * Empty cells and batches of a single cell are errors at construction (`empty_cells = "keep"` is 0.6.8's way).
+#' * [history()] without a trainer is still [utils::history()], the commands of the session.
 #' * Scores come back as [nn_overlap_score()]'s named list and [clustering_scores()]'s data.frame, pictures as ggplots.
 #' * The clusters of [clustering_scores()] are as many as there are labels among the posterior's cells.
 #'
@@ -80,6 +81,7 @@
 #'   [generate_feature_correlation_matrix()].
 #' * [save_model()], [load_model()] and [read_safetensors()]: weights in files that Python reads and writes, too. The
 #'   files of [save_posterior()] are of that format, not of 0.6.8's, and loading them runs no code.
+#' * [CortexDataset()] comes from Bioconductor, with the genes' names as published.
 #' * `train_indices` and `test_indices` of a trainer; [clone()] of a model; [runSCVI()].
 #' * Scores of plain matrices, to hold other embeddings against scVI's; the exact [entropy_batch_mixing()] with
 #'   `n_pools = Inf`; pictures coloured by any column or gene; [plot_history()].

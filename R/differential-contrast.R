@@ -38,6 +38,11 @@
 #' @return A data.frame with one row a gene, in the order of the columns of `scale1` and with their names: the columns
 #'   named above, and `scale1`, `scale2`, the mean scales of all samples.
 #' @section Errors: `rscvi_invalid_argument`, naming the argument.
+#' @section Differences from scvi 0.6.8: there this is a part of `get_bayes_factors()`. `M_permutation = Inf`,
+#'   `pseudocounts`, `fdr_target`, `proba_up` and `proba_down` are new.
+#' @references Lopez et al. (2018) Deep generative modeling for single-cell transcriptomics. *Nature Methods*
+#'   15:1053-1058, Online Methods. Boyeau et al. (2019) Deep generative models for detecting differential expression in
+#'   single cells. *bioRxiv* 794289. Definition: scvi 0.6.8, `inference/posterior.py`, `get_bayes_factors()`.
 #' @examples
 #' set.seed(1)
 #' scale1 <- matrix(rgamma(200 * 3, shape = 5, rate = c(5, 5, 50)), ncol = 3, byrow = TRUE)

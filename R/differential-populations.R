@@ -92,7 +92,9 @@ sample_population <- function(post, cells, n_samples, batches, seed) {
 #' Sample the expression of a population of cells
 #'
 #' Draws cells with replacement, one z from \eqn{q(z|x)} for each draw, and decodes it: `n_samples` samples of the
-#' expected shares of all genes, divided evenly over the batches that they are decoded as.
+#' expected shares of all genes, divided evenly over the batches that they are decoded as. So each row is
+#' \eqn{\rho(z, s)} for a batch s and a z from \eqn{\frac{1}{n} \sum_{i=1}^{n} q(z|x_i)}{the mean of q(z|x_i) over i},
+#' the average posterior of the n cells.
 #'
 #' @param post a [Posterior()].
 #' @param selection cells of the posterior: a logical mask, 1-based indices or cell names.
@@ -106,6 +108,8 @@ sample_population <- function(post, cells, n_samples, batches, seed) {
 #'   the batch of each sample, a factor (`NA` for observed batches).
 #' @section Differences from scvi 0.6.8: the posterior is not changed by the call; with a mask, `n_samples_per_cell`
 #'   counts the selected cells and not the length of the mask.
+#' @references Boyeau et al. (2019) Deep generative models for detecting differential expression in single cells.
+#'   *bioRxiv* 794289. Definition: scvi 0.6.8, `inference/posterior.py`, `scale_sampler()`.
 #' @examples
 #' dataset <- subsample_genes(GeneExpressionDataset(example_pbmc(), batch = "batch"), 50, mode = "variance")
 #' post <- Posterior(VAE(dataset, n_hidden = 8), dataset)

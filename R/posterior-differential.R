@@ -50,6 +50,14 @@ contrast_populations <- function(post, population1, population2, settings, seed)
 #'   [raw_counts_properties()]).
 #' @section Errors: `rscvi_empty_population`, `rscvi_overlapping_populations`; `rscvi_invalid_argument` for the rest.
 #' @section Memory: genes are decoded 512 at a time; what is kept of a sample is its last hidden layer.
+#' @section Differences from scvi 0.6.8: the posterior is left as it was (there, later methods work on the cells that
+#'   were drawn here); populations that overlap, and cells or batches that do not exist, are errors; ties keep the order
+#'   of the genes. New: `group1` and `group2`, `pseudocounts`, `fdr_target`, `M_permutation = Inf`, and `proba_up` and
+#'   `proba_down` in change mode.
+#' @references Lopez et al. (2018) Deep generative modeling for single-cell transcriptomics. *Nature Methods*
+#'   15:1053-1058, Online Methods (mode `"vanilla"`). Boyeau et al. (2019) Deep generative models for detecting
+#'   differential expression in single cells. *bioRxiv* 794289 (mode `"change"`, false discovery rate). Definition: scvi
+#'   0.6.8, `inference/posterior.py`, `get_bayes_factors()` and `differential_expression_score()`.
 #' @examples
 #' sce <- example_pbmc()
 #' dataset <- GeneExpressionDataset(sce, batch = "batch", labels = "cell_type")
@@ -133,12 +141,20 @@ sort_by_evidence <- function(table) {
 
 #' Samples of expression with the labels of their cells (deprecated)
 #'
-#' What scvi's first version of differential expression worked on. Use [differential_expression_score()].
+#' What scvi's first version of differential expression worked on: `M_sampling` draws of z from \eqn{q(z|x)} for each
+#' cell, and the shares \eqn{\rho_g} of all genes decoded from each ([get_sample_scale()]). Use
+#' [differential_expression_score()].
+#'
 #' @param post a [Posterior()].
 #' @param M_sampling number of draws of z a cell.
 #' @param seed integer that decides the draws; `NULL` draws one from R's generator.
 #' @return A list of `px_scales`, a matrix of (cells x draws) x genes whose rows are the draws of the first cell, then of
 #'   the second, ..., and `labels`, a factor with one element a row.
+#' @section Memory: 8 bytes times cells x `M_sampling` x genes.
+#' @section Differences from scvi 0.6.8: cells are in the order of `indices(post)` (there at random, but for sequential
+#'   posteriors); a named list for a tuple; labels are a factor.
+#' @section Errors: `rscvi_invalid_argument`, naming the argument; and always a warning, `rscvi_deprecated`.
+#' @references Definition: scvi 0.6.8, `inference/posterior.py`, `differential_expression_stats()`.
 #' @examples
 #' dataset <- subsample_genes(GeneExpressionDataset(example_pbmc(), labels = "cell_type"), 20, mode = "variance")
 #' post <- Posterior(VAE(dataset, n_hidden = 8), dataset, indices = 1:10)

@@ -3,7 +3,7 @@
 #' Expected share of each gene
 #'
 #' The denoised expression \eqn{\rho_{ig}}, the share of gene g among the transcripts of cell i that the decoder gives
-#' for draws of z from \eqn{q(z|x)}. Shares of all genes sum to 1 (to `library_size`).
+#' for draws of z from \eqn{q(z|x)}: a softmax over all genes, so that shares sum to 1 (to `library_size`).
 #'
 #' @param post a [Posterior()].
 #' @param transform_batch `NULL` decodes each cell as its own batch; a batch (level name or 1-based code) decodes all
@@ -19,8 +19,12 @@
 #' @param seed integer that decides the draws; `NULL` draws one from R's generator.
 #' @return A matrix of cells x genes with dimnames, cells in the order of `indices(post)`; a data.frame of the same with
 #'   `return_df`; for `n_samples > 1` without `return_mean` an array of draws x cells x genes.
-#' @section Errors: `rscvi_invalid_argument` for genes or batches that do not exist (scvi 0.6.8 ignores them without a
-#'   word), and for `return_df = TRUE` with draws that are not averaged.
+#' @section Errors: `rscvi_invalid_argument` for genes or batches that do not exist, and for `return_df = TRUE` with
+#'   draws that are not averaged.
+#' @section Differences from scvi 0.6.8: there genes that do not exist are left out, and batches of a model without
+#'   batches ignored, without a word.
+#' @references Lopez et al. (2018) Deep generative modeling for single-cell transcriptomics. *Nature Methods*
+#'   15:1053-1058, Online Methods. scvi 0.6.8, `inference/posterior.py`, `get_sample_scale()`.
 #' @section Memory: the result, 8 bytes a number; computed a bounded number of cells and draws at a time. `gene_list` is
 #'   the way to ask for less: the softmax needs all genes, but only those asked for are kept.
 #' @examples

@@ -118,6 +118,9 @@ check_size_factor <- function(x) {
 #' Correlations between genes over all cells and draws of [generate_denoised_samples()]: of ranks (equal values share
 #' the mean of their ranks), or of the values. Unlike correlations of counts they are not drawn to 0 by Poisson noise
 #' and dropout, and not away from it by library sizes (scvi 0.6.8, `Posterior.generate_feature_correlation_matrix`).
+#' With \eqn{a_{rg}} the value (or rank) of gene g in row r of the cells x draws,
+#' \deqn{c_{gh} = \frac{\sum_r (a_{rg} - \bar{a}_g)(a_{rh} - \bar{a}_h)}{\sqrt{\sum_r (a_{rg} - \bar{a}_g)^2
+#' \sum_r (a_{rh} - \bar{a}_h)^2}}.}{c_gh = cor(a_.g, a_.h).}
 #' With several batches the cells are decoded as each of them, and the matrices averaged.
 #'
 #' @inheritParams generate_denoised_samples
@@ -169,7 +172,8 @@ setMethod("generate_feature_correlation_matrix", "Posterior", function(
 #' What the model says the counts of each cell are drawn with: for each draw of z and of the log library size l, the
 #' mean \eqn{\mu = e^l \rho} of the negative binomial (or Poisson) distribution, its inverse dispersion \eqn{\theta}
 #' (variance \eqn{\mu + \mu^2/\theta}), and the **logit** \eqn{\pi} of the probability that a count is set to 0, which
-#' `stats::plogis()` makes a probability.
+#' `stats::plogis()` makes a probability (Lopez et al. 2018, *Nature Methods* 15:1053, Online Methods; scvi 0.6.8,
+#' `Posterior.generate_parameters`).
 #'
 #' A negative binomial model has no dropout, and a Poisson model neither dropout nor dispersion; there these are `NULL`.
 #' scvi 0.6.8 returns what the unused parts of its decoder happen to give: they take part in no likelihood, and nothing

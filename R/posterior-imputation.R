@@ -29,6 +29,9 @@
 #' @section Differences from scvi 0.6.8: there a list has two vectors a cell. The overall median is described there as a
 #'   median of medians. With nothing to impute the benchmark is an error there. The picture is saved only where a
 #'   `save_path` is given.
+#' @references Lopez et al. (2018) Deep generative modeling for single-cell transcriptomics. *Nature Methods*
+#'   15:1053-1058, Online Methods. Definition: scvi 0.6.8, `inference/posterior.py`, `imputation_list()`,
+#'   `imputation_score()` and `imputation_benchmark()`.
 #' @section Memory: the table, 36 bytes a row; cells are computed on a bounded number at a time.
 #' @section Errors: `rscvi_invalid_argument` if the data set has no corrupted counts, and for arguments, naming them;
 #'   `rscvi_unwritable_file` if the picture cannot be saved.

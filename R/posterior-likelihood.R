@@ -19,6 +19,9 @@
 #'   n x 1; for `marginal_ll()` S x n x L and S x n x 1. In the order of `indices(post)`.
 #' @param seed integer that decides the draws; `NULL` draws one from R's generator.
 #' @return One number: the mean over the posterior's cells.
+#' @section Differences from scvi 0.6.8: `marginal_ll()` of the logistic normal latent distribution.
+#' @references Kingma & Welling (2014) Auto-encoding variational Bayes. *ICLR*. Burda et al. (2016) Importance weighted
+#'   autoencoders. *ICLR*. scvi 0.6.8, `models/log_likelihood.py`.
 #' @examples
 #' dataset <- subsample_genes(GeneExpressionDataset(example_pbmc(), batch = "batch"), 50, mode = "variance")
 #' post <- Posterior(VAE(dataset, n_hidden = 8, seed = 1), dataset, indices = 1:100)

@@ -6,6 +6,7 @@
 #' @import methods
 #' @importFrom Rcpp evalCpp
 #' @importFrom stats update
+#' @importFrom utils history
 #' @importClassesFrom Matrix dgCMatrix
 #' @importClassesFrom S4Vectors DFrame
 #' @keywords internal

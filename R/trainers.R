@@ -165,6 +165,9 @@ setMethod("show", "Trainer", function(object) {
 #' What a trainer holds
 #'
 #' @param trainer a trainer, see [UnsupervisedTrainer()].
+#' @param max.show a trainer, too: `history(trainer)`. With anything else, and without arguments, `history()` shows the
+#'   commands of this R session, as [utils::history()] does.
+#' @param reverse,pattern,... for commands alone, see [utils::history()].
 #' @return `model()`: the model. `history()`: a data.frame with one row an epoch of the last call of [train()]: `epoch`
 #'   (0 is before training), `loss` (mean over the epoch's minibatches), `kl_weight`, `lr`, and one column for each
 #'   metric and set such as `elbo_test_set`, `NA` in epochs in which it was not computed; `NULL` before training.
@@ -184,7 +187,14 @@ setMethod("model", "Trainer", function(object) object@model)
 
 #' @rdname trainer-accessors
 #' @export
-history <- function(trainer) check_class(trainer, "trainer", "Trainer")@state$history
+setMethod("history", "Trainer", function(max.show = 25, reverse = FALSE, pattern, ...) max.show@state$history)
+
+#' @rdname trainer-accessors
+#' @export
+setMethod("history", "ANY", function(max.show = 25, reverse = FALSE, pattern, ...) {
+    if (!missing(max.show) && isS4(max.show)) check_class(max.show, "trainer", "Trainer")
+    utils::history(max.show, reverse, pattern, ...)
+})
 
 #' @rdname trainer-accessors
 #' @export

@@ -116,7 +116,8 @@ look_around() {
   fi
   build_r=$({ description_field Depends; description_field Imports; description_field LinkingTo; } |
     sort -u | missing_r_packages | sort -u)
-  extra_r=$(description_field Suggests | missing_r_packages)
+  # scRNAseq serves CortexDataset() alone, which downloads its data: neither tests nor demo need it.
+  extra_r=$(description_field Suggests | grep -v '^scRNAseq' | missing_r_packages)
   libtorch_there || torch_missing=yes
 }
 

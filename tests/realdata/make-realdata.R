@@ -1,9 +1,9 @@
-# Makes the data of the slower tests on real cells: tests/realdata/pbmc3k.rds, worm_l2.rds and cbmc_cite.rds. README.md
-# says what they are. The fourth data set of those tests is example_pbmc(), which the package has.
+# Makes the data of the slower tests on real cells: tests/realdata/pbmc3k.rds, worm_l2.rds, cbmc_cite.rds and
+# zeisel_subset.rds. README.md says what they are. They also use example_pbmc(), which the package has.
 #
 #   Rscript tests/realdata/make-realdata.R SOURCE OUTPUT
 #
-# SOURCE holds the folders pbmc3k, worm_l2 and cbmc_cite, each with
+# SOURCE holds the folders pbmc3k, worm_l2, cbmc_cite and zeisel_subset, each with
 #   counts.mtx.gz     MatrixMarket, integers, genes x cells
 #   genes.tsv         column `gene`
 #   cells.tsv         columns `barcode`, `label` (NA where there is none), `batch`
@@ -14,6 +14,7 @@ suppressPackageStartupMessages(library(Matrix))
 
 n_variable_genes <- 2000L
 n_cite_genes <- 500L  # 2,000 genes of 8,617 cells would be 3 MB; 500 say enough of who is near to whom
+n_cortex_genes <- 600L
 
 read_folder <- function(folder) {
     table <- function(name) {
@@ -58,3 +59,4 @@ from <- function(name) read_folder(file.path(arguments[[1L]], name))
 save_data(keep_variable_genes(from("pbmc3k"), n_variable_genes), file.path(arguments[[2L]], "pbmc3k.rds"))
 save_data(from("worm_l2"), file.path(arguments[[2L]], "worm_l2.rds"))
 save_data(keep_variable_genes(from("cbmc_cite"), n_cite_genes), file.path(arguments[[2L]], "cbmc_cite.rds"))
+save_data(keep_variable_genes(from("zeisel_subset"), n_cortex_genes), file.path(arguments[[2L]], "zeisel_subset.rds"))

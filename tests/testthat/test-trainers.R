@@ -125,6 +125,15 @@ test_that("a trainer gives its model and its sets, as posteriors with its batch 
     expect_error(history(dataset), "`trainer`", class = "rscvi_invalid_argument")
 })
 
+test_that("history() is a generic of utils' function, so that attaching rscvi masks nothing", {
+    expect_identical(methods::getGeneric("history")@package, "utils")
+    # There are no commands in a session like this one, and R says so.
+    skip_if(interactive())
+    said <- function(expr) tryCatch(expr, error = conditionMessage)
+    expect_identical(said(history()), said(utils::history()))
+    expect_identical(said(history(3)), said(utils::history(3)))
+})
+
 test_that("create_posterior takes what it is not given from the trainer", {
     trainer <- trainer_of(batch_size = 17)
     all_cells <- create_posterior(trainer)
