@@ -141,8 +141,20 @@ model_loss_terms_cpp <- function(model, cells, noise, seed) {
     .Call(`_rscvi_model_loss_terms_cpp`, model, cells, noise, seed)
 }
 
-model_fit_minibatches_cpp <- function(model, minibatches, noise, kl_weight, lr, eps, weight_decay, seed) {
-    .Call(`_rscvi_model_fit_minibatches_cpp`, model, minibatches, noise, kl_weight, lr, eps, weight_decay, seed)
+model_unlabelled_loss_terms_cpp <- function(model, cells, noise, seed) {
+    .Call(`_rscvi_model_unlabelled_loss_terms_cpp`, model, cells, noise, seed)
+}
+
+model_latents_cpp <- function(model, cells, noise, seed) {
+    .Call(`_rscvi_model_latents_cpp`, model, cells, noise, seed)
+}
+
+model_classify_cpp <- function(model, cells) {
+    .Call(`_rscvi_model_classify_cpp`, model, cells)
+}
+
+model_fit_minibatches_cpp <- function(model, minibatches, noise, kl_weight, classification, lr, eps, weight_decay, seed) {
+    .Call(`_rscvi_model_fit_minibatches_cpp`, model, minibatches, noise, kl_weight, classification, lr, eps, weight_decay, seed)
 }
 
 log_probability_cpp <- function(distribution, x, mu, theta, pi) {

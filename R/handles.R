@@ -37,7 +37,7 @@ dataset_handle <- function(dataset) {
 
 model_handle <- function(model) {
     alive_handle(model@state, function() {
-        handle <- core(model_new_cpp(model@options, 0))
+        handle <- new_core_model(model, 0)
         core(model_load_state_cpp(handle, model@state$weights))
         handle
     })

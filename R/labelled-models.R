@@ -62,6 +62,43 @@ VAEC <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 
     new_model("VAEC", options, size$names, resolve_seed(seed))
 }
 
+#' What a model with labels says of cells of your own
+#'
+#' @param model a [SCANVI()] or [VAEC()].
+#' @param x counts, **cells x genes** (B x G).
+#' @param y labels of the cells: a factor or 1-based codes; `NULL` takes the most probable ones.
+#' @param noise `NULL`, or `list(z =)`, B x L standard normal draws to use in place of random ones.
+#' @param seed integer that decides the draw of z1; `NULL` draws one from R's generator.
+#' @return `classify()`: probabilities \eqn{q(y|x)}, cells x labels. `get_latents()`: for a [SCANVI()] a list of `z1`, a draw
+#'   from \eqn{q(z_1|x)}, and `z2`, the mean of \eqn{q(z_2|z_1,y)}; B x L each.
+#' @section Errors: `rscvi_invalid_argument`, naming the argument.
+#' @seealso [compute_predictions()] for the cells of a posterior.
+#' @examples
+#' scanvi <- SCANVI(n_input = 20, n_labels = 3, n_hidden = 8, n_latent = 2, seed = 1)
+#' x <- matrix(rpois(5 * 20, 2), nrow = 5)
+#' classify(scanvi, x)
+#' get_latents(scanvi, x, y = c(1, 1, 2, 3, 3))$z2
+#' @export
+classify <- function(model, x) {
+    check_class(model, "model", "LabelledModel")
+    x <- check_cells_by_genes(x, model)
+    q <- core(model_classify_cpp(model_handle(model), list(x = x)))
+    dimnames(q) <- list(rownames(x), model@label_levels)
+    q
+}
+
+#' @rdname classify
+#' @export
+get_latents <- function(model, x, y = NULL, noise = NULL, seed = NULL) {
+    check_class(model, "model", "SCANVI")
+    o <- model@options
+    x <- check_cells_by_genes(x, model)
+    y <- check_codes(y, "y", nrow(x), o$n_labels, model@label_levels, used = TRUE)
+    if (is.null(y)) y <- max.col(classify(model, x), ties.method = "first")
+    noise <- check_noise(noise, nrow(x), o$n_latent)
+    core(model_latents_cpp(model_handle(model), list(x = x, y = y), noise, resolve_seed(seed)))
+}
+
 label_options <- function(options, y_prior, classifier_parameters) {
     k <- options$n_labels
     if (k < 2L) abort_rscvi("{.arg n_labels} must be at least 2, not {k}: there is nothing to tell apart.")

@@ -67,17 +67,29 @@ check_transform_batch <- function(x, model, batch_levels = model@batch_levels, a
 }
 
 # noise = list(z =, library =) for `n_cells` cells: z is n x L, or S x n x L where many draws are taken (n_samples
-# not NULL); library n x 1 (or a vector of n), or S x n x 1 (or an S x n matrix).
-check_noise <- function(noise, n_cells, n_latent, n_samples = NULL, arg = "noise") {
+# not NULL); library n x 1 (or a vector of n), or S x n x 1 (or an S x n matrix). Where there are `z2_rows`, also
+# z2 (z2_rows x L).
+check_noise <- function(noise, n_cells, n_latent, n_samples = NULL, arg = "noise", z2_rows = NULL) {
     if (is.null(noise)) return(list())
-    if (!is.list(noise) || length(setdiff(names(noise), c("z", "library"))) || is.null(names(noise))) {
-        abort_rscvi("{.arg {arg}} must be {.code list(z =, library =)}, not {describe_value(noise)}.")
+    known <- c("z", "library", if (!is.null(z2_rows)) "z2")
+    if (!is.list(noise) || length(setdiff(names(noise), known)) || is.null(names(noise))) {
+        abort_rscvi("{.arg {arg}} must be a list that may hold {.field {known}}, not {describe_value(noise)}.")
     }
     cells <- c(n_samples, n_cells)
-    list(
+    checked <- list(
         z = shape_noise(noise$z, c(cells, n_latent), paste0(arg, "$z")),
         library = shape_noise(noise$library, c(cells, 1L), paste0(arg, "$library"))
     )
+    if (!is.null(z2_rows)) checked$z2 <- shape_noise(noise$z2, c(z2_rows, n_latent), paste0(arg, "$z2"))
+    checked
+}
+
+# Noise of a loss. Where labels are not looked at, VAEC has a row of z for each label and cell, label by label, and
+# SCANVI one of z2.
+check_loss_noise <- function(noise, n_cells, model, labelled) {
+    rows <- if (labelled) n_cells else n_cells * model@options$n_labels
+    check_noise(noise, if (methods::is(model, "VAEC")) rows else n_cells, model@options$n_latent,
+        z2_rows = if (methods::is(model, "SCANVI")) rows)
 }
 
 shape_noise <- function(x, shape, arg) {
@@ -103,7 +115,7 @@ shape_noise <- function(x, shape, arg) {
 #'   without batches, `y` for any but `dispersion = "gene-label"`.
 #' @param n_samples number S of draws of z and of the library size a cell.
 #' @param transform_batch decode every cell as this batch (level name or 1-based code); the encoders never see the batch.
-#' @param noise `NULL`, or `list(z =, library =)` of standard normal draws to use in place of random ones: B x L and
+#' @param noise `NULL`, or `list(z =, library =)` (and `z2` for the loss of a [SCANVI()]) of standard normal draws to use in place of random ones: B x L and
 #'   B x 1, or S x B x L and S x B x 1 if `n_samples > 1`. Either may be left out.
 #' @param local_l_mean,local_l_var mean and variance of the prior of the log library size: one number a cell, or one for
 #'   all.
@@ -114,7 +126,9 @@ shape_noise <- function(x, shape, arg) {
 #'   `z`, `qz_m`, `qz_v`, `library` (log library size), `ql_m`, `ql_v`. Of B x G, B x L or B x 1; those that depend on a
 #'   draw S x B x . if `n_samples > 1`; `px_r` is a vector over genes for `dispersion = "gene"`.
 #'
-#'   `loss_terms()`: a data.frame with one row a cell: `reconst_loss` \eqn{-\ln p(x|z,l)}, `kl_z` and `kl_l`, the
+#'   `loss_terms()`: a data.frame with one row a cell. `kl_z1` \eqn{\ln q(z_1|x) - \ln p(z_1|z_2,y)} for a [SCANVI()], whose
+#'   `kl_z` is that of \eqn{z_2}. Without `y`, for [SCANVI()] and [VAEC()], the average over \eqn{q(y|x)}, and `kl_y`, the
+#'   divergence of that from the prior of labels. All models: `reconst_loss` \eqn{-\ln p(x|z,l)}, `kl_z` and `kl_l`, the
 #'   divergences of \eqn{q(z|x)} and \eqn{q(l|x)} from their priors, in nats. Their sum is the negative ELBO.
 #' @section Errors: `rscvi_invalid_argument`, naming the argument, for wrong shapes, unknown batches or labels, counts
 #'   that are negative or missing.
@@ -146,9 +160,10 @@ loss_terms <- function(model, x, local_l_mean, local_l_var, batch_index = NULL, 
     check_class(model, "model", "SCVIModel")
     cells <- check_cells(list(x = x, local_l_mean = local_l_mean, local_l_var = local_l_var,
         batch_index = batch_index, y = y), model, for_loss = TRUE)
-    noise <- check_noise(noise, nrow(cells$x), model@options$n_latent)
-    terms <- core(model_loss_terms_cpp(model_handle(model), cells, noise, resolve_seed(seed)))
-    data.frame(terms, row.names = rownames(x))
+    unlabelled <- has_classifier(model) && is.null(cells$y)
+    noise <- check_loss_noise(noise, nrow(cells$x), model, labelled = !unlabelled)
+    ask <- if (unlabelled) model_unlabelled_loss_terms_cpp else model_loss_terms_cpp
+    data.frame(core(ask(model_handle(model), cells, noise, resolve_seed(seed))), row.names = rownames(x))
 }
 
 # x, batch_index, y and, for a loss, the library prior, in the form that the glue takes.
@@ -157,7 +172,9 @@ check_cells <- function(cells, model, for_loss = FALSE) {
     cells$x <- check_cells_by_genes(cells$x, model)
     n <- nrow(cells$x)
     batch_is_used <- o$n_batch > 1L || o$dispersion == "gene-batch"
-    label_is_used <- o$dispersion == "gene-label"
+    label_is_used <- uses_labels(model)
+    label_is_needed <- label_is_used && !for_loss && !methods::is(model, "SCANVI") ||
+        for_loss && o$dispersion == "gene-label" && !has_classifier(model)
     # Where there is only one, it need not be said.
     if (is.null(cells$batch_index) && batch_is_used && o$n_batch == 1L) cells$batch_index <- rep(1L, n)
     if (is.null(cells$y) && label_is_used && o$n_labels == 1L) cells$y <- rep(1L, n)
@@ -166,8 +183,9 @@ check_cells <- function(cells, model, for_loss = FALSE) {
     if (is.null(cells$batch_index) && batch_is_used) {
         abort_rscvi("{.arg batch_index} is needed: this model was built for {o$n_batch} batches.")
     }
-    if (is.null(cells$y) && label_is_used) {
-        abort_rscvi("{.arg y} is needed: this model has one dispersion per gene and label.")
+    if (is.null(cells$y) && label_is_needed) {
+        abort_rscvi(if (has_classifier(model)) "{.arg y} is needed: this model encodes and decodes with the label."
+        else "{.arg y} is needed: this model has one dispersion per gene and label.")
     }
     if (for_loss) {
         cells$local_l_mean <- check_prior(cells$local_l_mean, "local_l_mean", n)
@@ -193,7 +211,10 @@ check_prior <- function(x, arg, n, positive = FALSE) {
 #' @param model a model, see [VAE()]; **it is changed in place**.
 #' @param minibatches list of minibatches, each a list of `x` (cells x genes), `local_l_mean`, `local_l_var`,
 #'   `batch_index`, `y` and, if wanted, `noise`; see [loss_terms()] for what they are.
-#' @param kl_weight weight of `kl_z`.
+#' @param kl_weight weight of `kl_z`; for [SCANVI()] and [VAEC()] of all terms but `reconst_loss` and `kl_z1`.
+#' @param classification_ratio,double_softmax [SCANVI()] and [VAEC()] take the loss without a look at the labels, to
+#'   which that of the classifier, the mean of \eqn{-\ln q(y|x)}, is added so many times where there is a `y`;
+#'   `double_softmax = TRUE` takes the softmax of the probabilities first, as scvi 0.6.8 does.
 #' @param lr,eps,weight_decay of Adam; the L2 penalty `weight_decay` is added to the gradient.
 #' @param seed integer that decides dropout and the draws that are not given.
 #' @return Numeric vector: the loss of each minibatch before its step, in nats per cell.
@@ -205,7 +226,7 @@ check_prior <- function(x, arg, n, positive = FALSE) {
 #' fit_minibatches(vae, list(minibatch, minibatch, minibatch))
 #' @export
 fit_minibatches <- function(model, minibatches, kl_weight = 1, lr = 1e-3, eps = 0.01, weight_decay = 1e-6,
-                            seed = NULL) {
+                            classification_ratio = 50, double_softmax = FALSE, seed = NULL) {
     check_class(model, "model", "SCVIModel")
     if (!is.list(minibatches) || length(minibatches) == 0L || !all(vapply(minibatches, is.list, NA))) {
         abort_rscvi("{.arg minibatches} must be a list of at least one minibatch, each a list with {.field x},
@@ -218,7 +239,7 @@ fit_minibatches <- function(model, minibatches, kl_weight = 1, lr = 1e-3, eps = 
         if (length(unknown)) abort_rscvi("Minibatch {k} of {.arg minibatches} has unknown element{?s} {.field {unknown}}.")
         checked <- tryCatch(
             list(cells = check_cells(given[setdiff(names(given), "noise")], model, for_loss = TRUE),
-                noise = check_noise(given$noise, nrow(given$x), model@options$n_latent)),
+                noise = check_loss_noise(given$noise, nrow(given$x), model, labelled = !has_classifier(model))),
             rscvi_error = function(e) abort_rscvi("Minibatch {k} of {.arg minibatches} cannot be used.", parent = e)
         )
         if (nrow(checked$cells$x) < 2L) {
@@ -230,6 +251,8 @@ fit_minibatches <- function(model, minibatches, kl_weight = 1, lr = 1e-3, eps = 
     change_model(model, model_fit_minibatches_cpp(
         model_handle(model), minibatches, noise,
         check_number(kl_weight, "kl_weight", lower = 0),
+        list(ratio = check_number(classification_ratio, "classification_ratio", lower = 0),
+            double_softmax = check_flag(double_softmax, "double_softmax")),
         check_number(lr, "lr", lower = 0, lower_open = TRUE, upper_open = TRUE),
         check_number(eps, "eps", lower = 0, lower_open = TRUE, upper_open = TRUE),
         check_number(weight_decay, "weight_decay", lower = 0), resolve_seed(seed)

@@ -93,15 +93,18 @@ write_model <- function(model, file) {
 # The constructor checks the options, which come from a file, as it checks those of a user.
 rebuild_model <- function(about) {
     class <- check_string(about$class, "class")
-    build <- get0(class, envir = topenv(), mode = "function", inherits = FALSE)
-    if (!methods::extends(class, "SCVIModel") || is.null(build)) abort_rscvi("unknown class of model: {.val {class}}")
-    options <- lapply(about$options, function(x) if (is.list(x)) unlist(x) else x)
-    model <- do.call(build, c(options, list(seed = 0)))
-    model@genes <- json_strings(about$genes)
-    model@batch_levels <- json_strings(about$batch_levels)
-    model@label_levels <- json_strings(about$label_levels)
+    known <- methods::existsClass(class) && methods::extends(class, "SCVIModel") && !methods::isVirtualClass(class)
+    if (!known) abort_rscvi("unknown class of model: {.val {class}}")
+    names <- lapply(about[c("genes", "batch_levels", "label_levels")], json_strings)
+    model <- new_model(class, lapply(about$options, restore_option), names, seed = 0)
     model@version <- check_string(about$version, "version")
     model
+}
+
+# An option as the constructors keep it: a vector, or a list of such where it has names.
+restore_option <- function(x) {
+    if (is.list(x) && !is.null(names(x))) return(lapply(x, restore_option))
+    if (is.list(x)) unlist(x) else x
 }
 
 # All or nothing: the core checks every tensor before it changes one.

@@ -7,6 +7,7 @@
 #'
 #' * `elbo()`: the negative evidence lower bound, \eqn{-\ln p(x|z,l) + KL(q(z|x)\|p(z)) + KL(q(l|x)\|p(l))}, with one
 #'   draw of z and l a cell (Kingma & Welling 2014, equation 3).
+#'   For a [SCANVI()] the second term is that of \eqn{z_2}, and \eqn{\ln q(z_1|x) - \ln p(z_1|z_2,y)} is added.
 #' * `reconstruction_error()`: its first term alone.
 #' * `marginal_ll()`: \eqn{-\ln p(x)}, by importance sampling with S draws from q a cell:
 #'   \eqn{-\ln \frac{1}{S}\sum_s p(z_s) p(l_s) p(x|z_s,l_s) / (q(z_s|x) q(l_s|x))} (Burda et al. 2016, equation 8).
@@ -16,7 +17,7 @@
 #' @param post a [Posterior()].
 #' @param n_mc_samples number S of draws a cell.
 #' @param noise `NULL`, or `list(z =, library =)` of standard normal draws to use in place of random ones: n x L and
-#'   n x 1; for `marginal_ll()` S x n x L and S x n x 1. In the order of `indices(post)`.
+#'   n x 1 (and `z2`, n x L, for the `elbo()` of a [SCANVI()]); for `marginal_ll()` S x n x L and S x n x 1. In the order of `indices(post)`.
 #' @param seed integer that decides the draws; `NULL` draws one from R's generator.
 #' @return One number: the mean over the posterior's cells.
 #' @section Differences from scvi 0.6.8: `marginal_ll()` of the logistic normal latent distribution.
@@ -50,6 +51,6 @@ setMethod("marginal_ll", "Posterior", function(post, n_mc_samples = 1000, noise 
 })
 
 mean_losses <- function(post, noise, seed) {
-    noise <- check_noise(noise, nb_cells(post), post@model@options$n_latent)
+    noise <- check_loss_noise(noise, nb_cells(post), post@model, labelled = TRUE)
     core(posterior_losses_cpp(posterior_core(post), noise, resolve_seed(seed)))
 }

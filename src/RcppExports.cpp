@@ -442,20 +442,58 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// model_unlabelled_loss_terms_cpp
+Rcpp::List model_unlabelled_loss_terms_cpp(SEXP model, Rcpp::List cells, Rcpp::List noise, double seed);
+RcppExport SEXP _rscvi_model_unlabelled_loss_terms_cpp(SEXP modelSEXP, SEXP cellsSEXP, SEXP noiseSEXP, SEXP seedSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type model(modelSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type cells(cellsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type noise(noiseSEXP);
+    Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
+    rcpp_result_gen = Rcpp::wrap(model_unlabelled_loss_terms_cpp(model, cells, noise, seed));
+    return rcpp_result_gen;
+END_RCPP
+}
+// model_latents_cpp
+Rcpp::List model_latents_cpp(SEXP model, Rcpp::List cells, Rcpp::List noise, double seed);
+RcppExport SEXP _rscvi_model_latents_cpp(SEXP modelSEXP, SEXP cellsSEXP, SEXP noiseSEXP, SEXP seedSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type model(modelSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type cells(cellsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type noise(noiseSEXP);
+    Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
+    rcpp_result_gen = Rcpp::wrap(model_latents_cpp(model, cells, noise, seed));
+    return rcpp_result_gen;
+END_RCPP
+}
+// model_classify_cpp
+SEXP model_classify_cpp(SEXP model, Rcpp::List cells);
+RcppExport SEXP _rscvi_model_classify_cpp(SEXP modelSEXP, SEXP cellsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type model(modelSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type cells(cellsSEXP);
+    rcpp_result_gen = Rcpp::wrap(model_classify_cpp(model, cells));
+    return rcpp_result_gen;
+END_RCPP
+}
 // model_fit_minibatches_cpp
-std::vector<double> model_fit_minibatches_cpp(SEXP model, Rcpp::List minibatches, Rcpp::List noise, double kl_weight, double lr, double eps, double weight_decay, double seed);
-RcppExport SEXP _rscvi_model_fit_minibatches_cpp(SEXP modelSEXP, SEXP minibatchesSEXP, SEXP noiseSEXP, SEXP kl_weightSEXP, SEXP lrSEXP, SEXP epsSEXP, SEXP weight_decaySEXP, SEXP seedSEXP) {
+std::vector<double> model_fit_minibatches_cpp(SEXP model, Rcpp::List minibatches, Rcpp::List noise, double kl_weight, Rcpp::List classification, double lr, double eps, double weight_decay, double seed);
+RcppExport SEXP _rscvi_model_fit_minibatches_cpp(SEXP modelSEXP, SEXP minibatchesSEXP, SEXP noiseSEXP, SEXP kl_weightSEXP, SEXP classificationSEXP, SEXP lrSEXP, SEXP epsSEXP, SEXP weight_decaySEXP, SEXP seedSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type model(modelSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type minibatches(minibatchesSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type noise(noiseSEXP);
     Rcpp::traits::input_parameter< double >::type kl_weight(kl_weightSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type classification(classificationSEXP);
     Rcpp::traits::input_parameter< double >::type lr(lrSEXP);
     Rcpp::traits::input_parameter< double >::type eps(epsSEXP);
     Rcpp::traits::input_parameter< double >::type weight_decay(weight_decaySEXP);
     Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
-    rcpp_result_gen = Rcpp::wrap(model_fit_minibatches_cpp(model, minibatches, noise, kl_weight, lr, eps, weight_decay, seed));
+    rcpp_result_gen = Rcpp::wrap(model_fit_minibatches_cpp(model, minibatches, noise, kl_weight, classification, lr, eps, weight_decay, seed));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -632,7 +670,10 @@ static const R_CallMethodDef CallEntries[] = {
     {"_rscvi_model_load_state_cpp", (DL_FUNC) &_rscvi_model_load_state_cpp, 2},
     {"_rscvi_model_inference_cpp", (DL_FUNC) &_rscvi_model_inference_cpp, 6},
     {"_rscvi_model_loss_terms_cpp", (DL_FUNC) &_rscvi_model_loss_terms_cpp, 4},
-    {"_rscvi_model_fit_minibatches_cpp", (DL_FUNC) &_rscvi_model_fit_minibatches_cpp, 8},
+    {"_rscvi_model_unlabelled_loss_terms_cpp", (DL_FUNC) &_rscvi_model_unlabelled_loss_terms_cpp, 4},
+    {"_rscvi_model_latents_cpp", (DL_FUNC) &_rscvi_model_latents_cpp, 4},
+    {"_rscvi_model_classify_cpp", (DL_FUNC) &_rscvi_model_classify_cpp, 2},
+    {"_rscvi_model_fit_minibatches_cpp", (DL_FUNC) &_rscvi_model_fit_minibatches_cpp, 9},
     {"_rscvi_log_probability_cpp", (DL_FUNC) &_rscvi_log_probability_cpp, 5},
     {"_rscvi_posterior_latent_cpp", (DL_FUNC) &_rscvi_posterior_latent_cpp, 5},
     {"_rscvi_posterior_library_cpp", (DL_FUNC) &_rscvi_posterior_library_cpp, 3},

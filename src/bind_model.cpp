@@ -113,6 +113,11 @@ Rcpp::List model_unlabelled_loss_terms_cpp(SEXP model, Rcpp::List cells, Rcpp::L
 }
 
 // [[Rcpp::export(rng = false)]]
+Rcpp::List model_latents_cpp(SEXP model, Rcpp::List cells, Rcpp::List noise, double seed) {
+  return to_r(from_handle<Model>(model).latents(to_cells(cells), to_noise(noise), to_seed(seed)));
+}
+
+// [[Rcpp::export(rng = false)]]
 SEXP model_classify_cpp(SEXP model, Rcpp::List cells) {
   return to_r(from_handle<Model>(model).classify(to_cells(cells)));
 }

@@ -3,10 +3,11 @@
 #
 #   Rscript tests/reference/make-reference.R SOURCE OUTPUT [FOLDER ...]
 #
-# SOURCE holds the folders, OUTPUT is tests/testthat/reference. Without FOLDER names, the four in `default_folders`
+# SOURCE holds the folders, OUTPUT is tests/testthat/reference. Without FOLDER names, those in `default_folders`
 # are converted. Needs jsonlite and Matrix. README.md beside this script describes the result.
 
-default_folders <- c("_common", "p1_vae_zinb_gene", "p2_vae_nb_genebatch_2layers", "p3_vae_poisson_ln_nobatch")
+default_folders <- c("_common", "p1_vae_zinb_gene", "p2_vae_nb_genebatch_2layers", "p3_vae_poisson_ln_nobatch",
+    "p4_ldvae_nb_gene", "p5_vaec_zinb_genelabel", "p6_scanvi_zinb_genecell")
 
 # JSON has no Inf and no NaN: they are the strings "Inf", "-Inf" and "NaN" in the source. Values are read one by one,
 # as a simplified array with a string in it would turn into strings as a whole, rounded to 15 digits.

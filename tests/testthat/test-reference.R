@@ -1,7 +1,8 @@
 # The model against the numbers that scvi 0.6.8 computed with the same weights and the same noise.
 # They are single precision with noise of up to 3e-5 of their own; see helper-reference.R for what "close" means.
 
-folders <- c("p1_vae_zinb_gene", "p2_vae_nb_genebatch_2layers", "p3_vae_poisson_ln_nobatch")
+folders <- c("p1_vae_zinb_gene", "p2_vae_nb_genebatch_2layers", "p3_vae_poisson_ln_nobatch", "p4_ldvae_nb_gene",
+    "p5_vaec_zinb_genelabel", "p6_scanvi_zinb_genecell")
 has <- function(list, name) !is.null(list[[name]])
 
 for (folder in folders) {
@@ -57,11 +58,14 @@ for (folder in folders) {
         batch <- reference_minibatch(ref)
         terms <- do.call(loss_terms, c(list(model), batch, list(noise = noise)))
         expect_close(terms$reconst_loss, expected$inf_eps.reconst_loss)
-        expect_close(terms$kl_z, expected$kl_z)
         expect_close(terms$kl_l, expected$kl_l)
-        expect_close(rowSums(terms), expected$elbo_per_cell)
-        expect_close(terms$reconst_loss + terms$kl_l, expected$forward.reconst_plus_kl_l)
-        expect_close(terms$kl_z, expected$forward.kl_z)
+        # What models with labels add is in test-reference-labelled.R.
+        if (!has_classifier(model)) {
+            expect_close(terms$kl_z, expected$kl_z)
+            expect_close(rowSums(terms), expected$elbo_per_cell)
+            expect_close(terms$reconst_loss + terms$kl_l, expected$forward.reconst_plus_kl_l)
+            expect_close(terms$kl_z, expected$forward.kl_z)
+        }
         at_mean <- do.call(loss_terms, c(list(model), batch, list(noise = zeros(length(first)))))
         expect_close(at_mean$reconst_loss, expected$inf_mean.reconst_loss)
     })
@@ -75,9 +79,11 @@ for (folder in folders) {
         some <- Posterior(model, dataset, indices = first)
         n <- nb_cells(dataset)
 
-        expect_close(unname(elbo(post, noise = zeros(n))), expected$posterior.elbo_zero_noise)
+        if (!has_classifier(model)) {
+            expect_close(unname(elbo(post, noise = zeros(n))), expected$posterior.elbo_zero_noise)
+            expect_close(elbo(some, noise = noise), expected$posterior.elbo_eps_first)
+        }
         expect_close(reconstruction_error(post, noise = zeros(n)), expected$posterior.reconstruction_error_zero_noise)
-        expect_close(elbo(some, noise = noise), expected$posterior.elbo_eps_first)
         expect_close(reconstruction_error(some, noise = noise), expected$posterior.reconstruction_error_eps_first)
         expect_close(get_stats(post, noise = zeros(n)), expected$posterior.get_stats_zero_noise)
         expect_close(get_sample_scale(some, noise = zeros(length(first))),
@@ -99,28 +105,18 @@ for (folder in folders) {
         }
     })
 
-    test_that(paste(folder, "takes three optimiser steps as 0.6.8 does"), {
-        model <- reference_model(ref, dropout_rate = 0)
-        minibatches <- lapply(0:2, function(step) {
-            c(reference_minibatch(ref), list(noise = list(
-                z = ref$noise[[paste0("train.z.", step)]], library = ref$noise[[paste0("train.l.", step)]])))
+    if (!ref$config$model %in% c("VAEC", "SCANVI")) {
+        test_that(paste(folder, "takes three optimiser steps as 0.6.8 does"), {
+            model <- reference_model(ref, dropout_rate = 0)
+            minibatches <- lapply(0:2, function(step) {
+                c(reference_minibatch(ref), list(noise = list(
+                    z = ref$noise[[paste0("train.z.", step)]], library = ref$noise[[paste0("train.l.", step)]])))
+            })
+            losses <- fit_minibatches(model, minibatches, kl_weight = 0.25)
+            expect_close(losses, expected$train.losses_kl0.25, tolerance = 1e-3)
+            expect_trained_state(model, ref$train3_state)
         })
-        losses <- fit_minibatches(model, minibatches, kl_weight = 0.25)
-        expect_close(losses, expected$train.losses_kl0.25, tolerance = 1e-3)
-        state <- state_dict(model)
-        summaries <- grep("#summary$", names(ref$train3_state), value = TRUE)
-        for (name in setdiff(names(ref$train3_state), summaries)) {
-            expect_close(state[[name]], ref$train3_state[[name]], tolerance = 1e-3)
-        }
-        for (name in summaries) {
-            x <- state[[sub("#summary$", "", name)]]
-            row_major <- if (is.matrix(x)) as.vector(t(x)) else as.vector(x)
-            expect_close(c(sum(x), sum(abs(x)), sum(x^2), row_major[1], row_major[length(x)]),
-                as.vector(ref$train3_state[[name]]), tolerance = 1e-3)
-        }
-        # Everything that 0.6.8 has, and nothing else.
-        expect_setequal(names(state), unique(sub("#summary$", "", names(ref$train3_state))))
-    })
+    }
 }
 
 test_that("log_nb and log_zinb are those of 0.6.8 in double precision, also where its single precision is wrong", {

@@ -3,6 +3,7 @@
 #include "core/api/model_handle.h"
 #include "core/distributions/counts.h"
 #include "core/model/make_model.h"
+#include "core/model/scanvi.h"
 #include "core/model/state.h"
 #include "core/posterior/posterior.h"
 #include "core/training/fit_minibatches.h"
@@ -139,6 +140,21 @@ NamedArrays Model::unlabelled_loss_terms(const Cells& cells, const NoiseArrays& 
     const EvaluationScope evaluation(vae);
     RandomStream random(seed);
     return to_arrays(vae->unlabelled_loss_terms(to_minibatch(cells, *vae), to_noise(noise), random));
+  });
+}
+
+NamedArrays Model::latents(const Cells& cells, const NoiseArrays& noise, std::uint64_t seed) {
+  return translate_errors([&] {
+    Vae& vae = handle_->vae;
+    auto* scanvi = vae->as<ScanviImpl>();
+    if (scanvi == nullptr) throw InvalidArgument("this model has no second latent variable: it is no SCANVI");
+    const EvaluationScope evaluation(vae);
+    RandomStream random(seed);
+    const Minibatch minibatch = to_minibatch(cells, *vae);
+    const at::Tensor z1 =
+        vae->draw_z(vae->encode_z(minibatch.x, minibatch.label, random), std::nullopt, to_noise(noise).z, random).z;
+    const at::Tensor z2 = scanvi->encode_z2(z1, minibatch.label, random).mean;
+    return NamedArrays{{"z1", to_array(z1)}, {"z2", to_array(z2)}};
   });
 }
 

@@ -46,6 +46,8 @@ class Model {
   NamedArrays loss_terms(const Cells& cells, const NoiseArrays& noise, std::uint64_t seed);
   // The same and kl_y, without a look at the labels; for models with a classifier.
   NamedArrays unlabelled_loss_terms(const Cells& cells, const NoiseArrays& noise, std::uint64_t seed);
+  // z1, a draw, and z2, the mean given that draw and the labels, (B, L) each; for SCANVI, in evaluation mode.
+  NamedArrays latents(const Cells& cells, const NoiseArrays& noise, std::uint64_t seed);
   // Probability of each label, (B, K), in evaluation mode.
   Array classify(const Cells& cells);
 
