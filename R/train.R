@@ -17,6 +17,7 @@ setMethod("train", "UnsupervisedTrainer", function(trainer, n_epochs = 400, lr =
     )
     # NULLs among the options must survive: the glue reads them as "none".
     options[c("n_epochs_kl_warmup", "n_iter_kl_warmup")] <- trainer@options[c("n_epochs_kl_warmup", "n_iter_kl_warmup")]
+    options["semi_supervised"] <- list(semi_supervised_options(trainer))
     if (is.null(verbose)) verbose <- trainer@options$show_progbar
     progress <- training_progress(n_epochs, resolve_verbose(verbose))
     on.exit(progress$done())

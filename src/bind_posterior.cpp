@@ -18,6 +18,11 @@ using rscvi::glue::to_seed;
 using rscvi::api::Posterior;
 
 // [[Rcpp::export(rng = false)]]
+SEXP posterior_label_probabilities_cpp(Rcpp::List posterior) {
+  return to_r(rscvi::api::label_probabilities(to_posterior(posterior)));
+}
+
+// [[Rcpp::export(rng = false)]]
 SEXP posterior_latent_cpp(Rcpp::List posterior, bool give_mean, int n_samples, Rcpp::List noise, double seed) {
   return to_r(rscvi::api::latent(to_posterior(posterior), give_mean, n_samples, to_noise(noise), to_seed(seed)));
 }

@@ -53,6 +53,16 @@ rscvi::TrainOptions to_train_options(const Rcpp::List& list) {
   options.corrupted = option<bool>(list, "corrupted");
   options.frequency = option<int>(list, "frequency");
   options.max_nans = option<int>(list, "max_nans");
+  if (!Rf_isNull(list["semi_supervised"])) {
+    const auto given = option<Rcpp::List>(list, "semi_supervised");
+    rscvi::SemiSupervisedOptions labelled;
+    labelled.labelled_cells = to_zero_based(given["labelled_cells"]);
+    labelled.joint = option<bool>(given, "joint");
+    labelled.classification = {option<double>(given, "classification_ratio"), option<bool>(given, "double_softmax")};
+    labelled.n_epochs_classifier = option<int>(given, "n_epochs_classifier");
+    labelled.lr_classification = option<double>(given, "lr_classification");
+    options.semi_supervised = labelled;
+  }
 
   options.metrics.clear();
   for (const auto& name : option<std::vector<std::string>>(list, "metrics_to_monitor")) {

@@ -2,6 +2,7 @@
 
 #include "core/api/blocks.h"
 #include "core/api/posterior_handle.h"
+#include "core/posterior/annotation.h"
 #include "core/posterior/expression.h"
 #include "core/posterior/latent.h"
 #include "core/posterior/likelihood.h"
@@ -29,6 +30,10 @@ Array library_draws(const Posterior& posterior, const NoiseArrays& noise, std::u
     RandomStream random(seed);
     return to_array(rscvi::library_draws(to_core(posterior), to_noise(noise), random));
   });
+}
+
+Array label_probabilities(const Posterior& posterior) {
+  return translate_errors([&] { return to_array(rscvi::label_probabilities(to_core(posterior))); });
 }
 
 MeanLosses mean_losses(const Posterior& posterior, const NoiseArrays& noise, std::uint64_t seed) {

@@ -23,6 +23,9 @@ Array latent(const Posterior& posterior, bool give_mean, std::int64_t n_samples,
              std::uint64_t seed);
 Array library_draws(const Posterior& posterior, const NoiseArrays& noise, std::uint64_t seed);
 
+// Probability of each label, (n, K); for models with a classifier.
+Array label_probabilities(const Posterior& posterior);
+
 struct MeanLosses {
   double reconst_loss, kl_z, kl_l, kl_z1;  // kl_z1: 0 but for SCANVI
 };

@@ -55,6 +55,7 @@ constexpr std::uint64_t shuffling = 2;
 constexpr std::uint64_t training = 3;
 constexpr std::uint64_t monitoring = 4;
 constexpr std::uint64_t ordering = 5;  // of a posterior that shuffles: not the order that a split of that seed takes
+constexpr std::uint64_t labelled_cells = 6;
 }  // namespace stream
 
 }  // namespace rscvi

@@ -36,6 +36,12 @@ std::vector<at::Tensor> LabelledVaeImpl::classifier_parameters() {
   return parameters;
 }
 
+void LabelledVaeImpl::train_classifier(bool on) {
+  for (const auto& item : named_children()) {
+    if (item.key().rfind("classifier", 0) == 0) item.value()->train(on);
+  }
+}
+
 at::Tensor LabelledVaeImpl::kl_of_labels(const at::Tensor& log_q) const {
   return (at::exp(log_q) * (log_q - at::log(y_prior_))).sum(-1);
 }

@@ -23,8 +23,21 @@ struct ClassificationOptions {
   bool double_softmax = false;  // as scvi 0.6.8: the softmax of probabilities
 };
 
-// Held-out quantities that training can watch, both in nats per cell, smaller is better.
-enum class Metric { elbo, reconstruction_error };
+// How cells with and without labels are trained on together (scvi 0.6.8, inference/annotation.py).
+struct SemiSupervisedOptions {
+  std::vector<std::int64_t> labelled_cells;  // 0-based; no other cell's label is looked at
+  // true: the loss without labels, and the classifier's loss on a minibatch of the labelled set in every step.
+  // false: labelled cells' loss with, other cells' without their label.
+  bool joint = true;
+  ClassificationOptions classification;
+  std::int64_t n_epochs_classifier = 1;  // over the labelled set, of the classifier alone, after each epoch
+  double lr_classification = 5e-3;
+};
+
+// Held-out quantities that training can watch: in nats per cell, smaller is better; and the share of cells whose label is
+// the classifier's most probable one, larger is better.
+enum class Metric { elbo, reconstruction_error, accuracy };
+bool smaller_is_better(Metric metric);
 
 // InvalidArgument for an unknown name. The metric's name in tables is the same.
 Metric parse_metric(const std::string& option, const std::string& name);
@@ -54,6 +67,8 @@ struct TrainOptions {
   Metric early_stopping_metric = Metric::elbo;
   std::optional<Metric> save_best_state_metric;  // restore the weights that did best on it
   std::string on = "test_set";                   // the monitored set that these two look at
+
+  std::optional<SemiSupervisedOptions> semi_supervised;  // for models with a classifier
 
   std::int64_t max_nans = 10;  // so many minibatches in a row without a finite loss end training
 };

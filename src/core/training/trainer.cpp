@@ -2,14 +2,16 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "core/base/errors.h"
 #include "core/model/state.h"
+#include "core/posterior/annotation.h"
 #include "core/posterior/likelihood.h"
-#include "core/training/objective.h"
 #include "core/training/optimiser.h"
+#include "core/training/plan.h"
 
 namespace rscvi {
 namespace {
@@ -28,10 +30,10 @@ class Run {
         train_cells_(train_cells),
         options_(options),
         shuffling_(random.split(stream::shuffling)),
-        training_(random.split(stream::training)),
         monitoring_(random.split(stream::monitoring)),
         monitor_(monitor),
         optimiser_(model_->parameters(), options.optimiser),
+        plan_(make_plan(model_, *dataset_, options, random)),
         counts_(options.corrupted ? CountsKind::corrupted : CountsKind::observed) {
     if (options.early_stopping) early_stopping_.emplace(*options.early_stopping);
     for (const auto& set : options.monitored) {
@@ -97,13 +99,13 @@ class Run {
       loss_sum += loss * static_cast<double>(size);
       cells_seen += static_cast<double>(size);
     }
+    if (result_.status == TrainStatus::completed) plan_->end_epoch();
     return cells_seen > 0 ? loss_sum / cells_seen : nan;
   }
 
   // A minibatch without a finite loss is not stepped on: its gradients would spoil every weight for good.
   double step(const std::int64_t* cells, std::int64_t size, double kl_weight) {
-    const Minibatch minibatch = gather_minibatch(*dataset_, cells, size, counts_, model_->device());
-    const at::Tensor loss = labelled_loss(*model_, minibatch, Noise(), kl_weight, training_);
+    const at::Tensor loss = plan_->loss(cells, size, kl_weight);
     const double value = loss.item<double>();
     ++result_.iterations;
     if (std::isfinite(value)) {
@@ -134,7 +136,9 @@ class Run {
          start += options_.batch_size) {
       const Minibatch minibatch = gather_minibatch(*dataset_, train_cells_.data() + start,
                                                    std::min(options_.batch_size, n - start), counts_, model_->device());
-      const LossTerms terms = model_->loss_terms(minibatch, Noise(), monitoring_);
+      Minibatch labelled = minibatch;
+      fill_in_labels(model_, labelled);
+      const LossTerms terms = model_->loss_terms(labelled, Noise(), monitoring_);
       if (at::isfinite(terms.negative_elbo()).any().item<bool>()) return true;
     }
     return false;
@@ -154,10 +158,10 @@ class Run {
       const bool watched = is_watching() && set.name == options_.on;
       if (!watched && !metrics_are_due(epoch)) continue;
       if (static_cast<std::int64_t>(set.cells.size()) < smallest_monitored_set) continue;
-      const MeanLossTerms terms = loss_terms_on(set.cells);
-      if (watched) watched_terms_ = terms;
+      const SetMetrics values = metrics_on(set.cells);
+      if (watched) watched_ = values;
       for (std::size_t m = 0; m < options_.metrics.size(); ++m) {
-        row.metrics[first + m] = pick(terms, options_.metrics[m]);
+        row.metrics[first + m] = pick(values, options_.metrics[m]);
       }
     }
     result_.history.push_back(std::move(row));
@@ -165,18 +169,36 @@ class Run {
 
   bool is_watching() const { return early_stopping_ || options_.save_best_state_metric; }
 
-  MeanLossTerms loss_terms_on(const std::vector<std::int64_t>& cells) {
+  struct SetMetrics {
+    MeanLossTerms losses;
+    double accuracy = nan;
+  };
+
+  SetMetrics metrics_on(const std::vector<std::int64_t>& cells) {
     Posterior posterior;
     posterior.model = model_;
     posterior.dataset = dataset_;
     posterior.cells = cells;
     posterior.batch_size = options_.batch_size;
     posterior.counts = counts_;
-    return mean_loss_terms(posterior, Noise(), monitoring_);
+    SetMetrics values = {mean_loss_terms(posterior, Noise(), monitoring_), nan};
+    const auto& wanted = options_.metrics;
+    if (std::find(wanted.begin(), wanted.end(), Metric::accuracy) != wanted.end()) values.accuracy = accuracy(posterior);
+    return values;
   }
 
-  static double pick(const MeanLossTerms& terms, Metric metric) {
-    return metric == Metric::elbo ? terms.negative_elbo() : terms.reconst_loss;
+  static double pick(const SetMetrics& values, Metric metric) {
+    switch (metric) {
+      case Metric::elbo: return values.losses.negative_elbo();
+      case Metric::accuracy: return values.accuracy;
+      default: return values.losses.reconst_loss;
+    }
+  }
+
+  // What is to become small.
+  double pick_cost(Metric metric) const {
+    const double value = pick(watched_, metric);
+    return smaller_is_better(metric) ? value : -value;
   }
 
   // Early stopping and the best state look at what the history just got, in every epoch whatever `frequency` says: the
@@ -184,7 +206,7 @@ class Run {
   bool observe(std::int64_t epoch) {
     if (!is_watching()) return true;
     if (options_.save_best_state_metric) {
-      const double value = pick(watched_terms_, *options_.save_best_state_metric);
+      const double value = pick_cost(*options_.save_best_state_metric);
       if (value < best_value_) {
         best_value_ = value;
         best_state_ = copy_state(*model_);
@@ -192,7 +214,7 @@ class Run {
       }
     }
     if (!early_stopping_ || epoch == 0) return true;
-    const EarlyStopping::Verdict verdict = early_stopping_->observe(pick(watched_terms_, options_.early_stopping_metric));
+    const EarlyStopping::Verdict verdict = early_stopping_->observe(pick_cost(options_.early_stopping_metric));
     if (verdict.reduce_lr) optimiser_.set_lr(optimiser_.lr() * options_.early_stopping->lr_factor);
     return !verdict.stop;
   }
@@ -201,14 +223,15 @@ class Run {
   std::shared_ptr<const Dataset> dataset_;
   const std::vector<std::int64_t>& train_cells_;
   const TrainOptions& options_;
-  RandomStream shuffling_, training_, monitoring_;
+  RandomStream shuffling_, monitoring_;
   Monitor& monitor_;
   Optimiser optimiser_;
+  std::unique_ptr<Plan> plan_;
   CountsKind counts_;
   std::optional<EarlyStopping> early_stopping_;
   State last_sound_state_, untried_state_, best_state_;
   std::int64_t untried_epoch_ = 0;
-  MeanLossTerms watched_terms_;  // of the set that they look at, after the last epoch
+  SetMetrics watched_;  // of the set that they look at, after the last epoch
   double best_value_ = std::numeric_limits<double>::infinity();
   std::int64_t nans_in_a_row_ = 0;
   TrainResult result_;
@@ -229,13 +252,21 @@ void check_watched_set(const TrainOptions& options) {
 
 }  // namespace
 
-std::string name_of(Metric metric) { return metric == Metric::elbo ? "elbo" : "reconstruction_error"; }
+std::string name_of(Metric metric) {
+  switch (metric) {
+    case Metric::elbo: return "elbo";
+    case Metric::accuracy: return "accuracy";
+    default: return "reconstruction_error";
+  }
+}
+
+bool smaller_is_better(Metric metric) { return metric != Metric::accuracy; }
 
 Metric parse_metric(const std::string& option, const std::string& name) {
-  for (const Metric metric : {Metric::elbo, Metric::reconstruction_error}) {
+  for (const Metric metric : {Metric::elbo, Metric::reconstruction_error, Metric::accuracy}) {
     if (name == name_of(metric)) return metric;
   }
-  throw InvalidArgument(option + " must be \"elbo\" or \"reconstruction_error\", not \"" + name + "\"");
+  throw InvalidArgument(option + " must be \"elbo\", \"reconstruction_error\" or \"accuracy\", not \"" + name + "\"");
 }
 
 TrainResult train(Vae model, std::shared_ptr<const Dataset> dataset, const std::vector<std::int64_t>& train_cells,
