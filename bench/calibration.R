@@ -21,8 +21,8 @@
 # which is the same level for both, whatever they claim.
 #
 # With equal depths and all 500 cells the Wilcoxon test finds more: one gene's counts say all there is to know, and a
-# gene's P(DE) is that of pairs of cells, whose scales spread. The model is ahead where a population is small, because it
-# has learnt from the other cells, and where the groups' depths differ, which the Wilcoxon test takes for differences.
+# gene's P(DE) is that of pairs of cells, whose scales spread. The model is ahead where a population is small, because
+# it has learnt from the other cells, and where depths differ, which the Wilcoxon test takes for differences.
 
 delta <- 0.5
 target <- 0.05

@@ -28,8 +28,8 @@ test_that("cells of twice the depth are no differential expression, of large pop
     for (cells in population_sizes) {
         # Measured, means of three seeds: 0.03, 0.04 and 0.05; one seed has 0.15 with 50 cells.
         expect_lt(mean(of("fdp", "rscvi", cells)), 0.1)
-        # The same level for both: the power where 5 % of what is taken is false. Measured: 0.79 against 0.67 (500 cells),
-        # 0.76 against 0.45 and 0.72 against 0.30.
+        # The same level for both: the power where 5 % of what is taken is false. Measured: 0.79 against 0.67 (500
+        # cells), 0.76 against 0.45 and 0.72 against 0.30.
         expect_gt(mean(of("power_at_fdp_5", "rscvi", cells)), mean(of("power_at_fdp_5", "wilcoxon", cells)))
         expect_gt(mean(of("power", "rscvi", cells)), mean(of("power_at_fdp_5", "wilcoxon", cells)))
     }
