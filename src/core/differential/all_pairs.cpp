@@ -73,6 +73,13 @@ double from_ordered(std::int64_t key) {
   return value;
 }
 
+// Half way from low to high, counted in doubles between them; low itself if there is none. Without their difference,
+// which is beyond the integers' range for an interval such as -2 .. 2.
+double middle(double low, double high) {
+  const std::int64_t a = to_ordered(low), b = to_ordered(high);
+  return from_ordered((a & b) + ((a ^ b) >> 1));
+}
+
 // Distribution function of r over strata of equal weight.
 double share_at_most(const std::vector<SortedSides>& strata, double v) {
   double sum = 0;
@@ -103,87 +110,69 @@ std::vector<WeightedValue> differences_between(const std::vector<SortedSides>& s
   return found;
 }
 
-// The two values between which the median lies: the smallest v with F(v) >= 1/2, and the smallest with F(v) > 1/2.
-// They differ only where F is 1/2 on a stretch, as for an even number of pairs.
+// The median: half way between the smallest v with F(v) >= 1/2 and the smallest with F(v) > 1/2. They differ only where
+// F is 1/2 on a stretch, as it can be for an even number of pairs.
 class MedianSearch {
  public:
   explicit MedianSearch(const std::vector<SortedSides>& strata) : strata_(strata) {
     low_ = std::numeric_limits<double>::infinity();
     high_ = -low_;
+    double pairs = 0;
     for (const auto& sides : strata) {
       low_ = std::min(low_, sides.x.front() - sides.y.back());
       high_ = std::max(high_, sides.x.back() - sides.y.front());
-      pairs_ += n_pairs(sides);
-      smallest_weight_ = std::min(smallest_weight_, 1.0 / n_pairs(sides) / static_cast<double>(strata.size()));
+      pairs += n_pairs(sides);
     }
-    minimum_ = low_;
     low_ = std::nextafter(low_, -std::numeric_limits<double>::infinity());  // F(low) = 0
+    few_ = 400.0 / pairs;
   }
 
-  double median() {
-    narrow();
-    std::vector<WeightedValue> inside = differences_between(strata_, low_, high_);
-    std::sort(inside.begin(), inside.end(),
-              [](const WeightedValue& a, const WeightedValue& b) { return a.value < b.value; });
-    // Sums of weights are exact to far less than a quarter of a pair.
-    const double slack = smallest_weight_ / 4;
-    double reached = share_low_;
-    for (std::size_t k = 0; k < inside.size(); ++k) {
-      reached += inside[k].weight;
-      if (reached + slack < 0.5) continue;
-      const bool stretch = std::abs(reached - 0.5) < slack;
-      if (!stretch) return inside[k].value;
-      if (k + 1 < inside.size()) return (inside[k].value + inside[k + 1].value) / 2;
-    }
-    return inside.empty() ? minimum_ : inside.back().value;
-  }
-
- private:
   // Moves low up and high down, F(low) < 1/2 < F(high), until what is between them is quickly sorted. The distribution
   // is smooth, so a straight line through its ends guesses well; each third step halves the interval, so that ties and
   // outliers cannot stall it.
-  void narrow() {
-    const double few = 400.0 / pairs_;
-    for (int step = 1; (share_high_ - share_low_) > few; ++step) {
-      double guess;
-      if (step % 3 == 0) {
-        const std::int64_t a = to_ordered(low_), b = to_ordered(high_);
-        guess = from_ordered(a + (b - a) / 2);
-      } else {
-        // A little to the side of the median that is further away, so that both ends move.
-        const double at = share_low_ < 1.0 - share_high_ ? 0.5 - few / 4 : 0.5 + few / 4;
-        guess = low_ + (high_ - low_) * (at - share_low_) / (share_high_ - share_low_);
-      }
-      if (!(guess > low_ && guess < high_)) {
-        const std::int64_t a = to_ordered(low_), b = to_ordered(high_);
-        if (b - a <= 1) return;  // all that is left is ties
-        guess = from_ordered(a + (b - a) / 2);
-      }
+  double median() {
+    for (int step = 1; share_high_ - share_low_ > few_; ++step) {
+      double guess = step % 3 == 0 ? middle(low_, high_) : on_line();
+      if (!(guess > low_ && guess < high_)) guess = middle(low_, high_);
+      if (!(guess > low_)) return high_;  // neighbours: all that is left is ties
       const double share = share_at_most(strata_, guess);
-      // F(high) is kept strictly above 1/2, so that both middle values stay inside.
-      if (share > 0.5 + smallest_weight_ / 4) {
+      if (share > 0.5 + rounding) {
         high_ = guess;
         share_high_ = share;
-      } else if (share < 0.5 - smallest_weight_ / 4) {
+      } else if (share < 0.5 - rounding) {
         low_ = guess;
         share_low_ = share;
       } else {
-        settle(guess);
-        return;
+        return (largest_up_to(guess) + smallest_above(guess)) / 2;
       }
     }
+    return among_few();
   }
 
-  // F(guess) is exactly 1/2: the middle values are the largest difference up to it and the smallest above it. Few
-  // differences on each side of it are enough.
-  void settle(double guess) {
-    low_ = lowest_before(guess);
-    high_ = highest_after(guess);
-    share_low_ = share_at_most(strata_, low_);
-    share_high_ = share_at_most(strata_, high_);
+ private:
+  // Of sums of shares. With strata of unequal sizes F can be much closer to 1/2 than one pair's weight, and not 1/2.
+  static constexpr double rounding = 1e-12;
+
+  // A little to the side of the median that is further away, so that both ends move.
+  double on_line() const {
+    const double at = share_low_ < 1.0 - share_high_ ? 0.5 - few_ / 4 : 0.5 + few_ / 4;
+    return low_ + (high_ - low_) * (at - share_low_) / (share_high_ - share_low_);
   }
 
-  double lowest_before(double guess) const {
+  double among_few() const {
+    std::vector<WeightedValue> inside = differences_between(strata_, low_, high_);
+    std::sort(inside.begin(), inside.end(),
+              [](const WeightedValue& a, const WeightedValue& b) { return a.value < b.value; });
+    double reached = share_low_;
+    for (std::size_t k = 0; k + 1 < inside.size(); ++k) {
+      reached += inside[k].weight;
+      if (reached > 0.5 + rounding) return inside[k].value;
+      if (reached > 0.5 - rounding) return (inside[k].value + inside[k + 1].value) / 2;
+    }
+    return inside.back().value;
+  }
+
+  double largest_up_to(double guess) const {
     double nearest = -std::numeric_limits<double>::infinity();
     for (const auto& sides : strata_) {
       std::size_t first = 0;
@@ -193,10 +182,10 @@ class MedianSearch {
         nearest = std::max(nearest, x - sides.y[first]);
       }
     }
-    return std::nextafter(nearest, -std::numeric_limits<double>::infinity());
+    return nearest;
   }
 
-  double highest_after(double guess) const {
+  double smallest_above(double guess) const {
     double nearest = std::numeric_limits<double>::infinity();
     for (const auto& sides : strata_) {
       std::size_t first = 0;
@@ -209,9 +198,8 @@ class MedianSearch {
   }
 
   const std::vector<SortedSides>& strata_;
-  double low_, high_, minimum_ = 0;
+  double low_, high_, few_;  // few: a share of pairs that is quickly sorted
   double share_low_ = 0, share_high_ = 1;
-  double pairs_ = 0, smallest_weight_ = 1;
 };
 
 bool is_finite(const SortedSides& sides) {
