@@ -83,10 +83,12 @@ setClass("SCANVI", contains = "LabelledModel")
 #' @slot model the model that is trained.
 #' @slot gene_dataset the data set.
 #' @slot options list of the arguments that the trainer was made with.
-#' @slot sets named list of cells (1-based indices): `train_set`, `test_set`, `validation_set`.
+#' @slot sets named list of cells (1-based indices): `train_set`, `test_set`, `validation_set`; of semi-supervised
+#'   trainers `full_dataset`, `labelled_set`, `unlabelled_set`.
 #' @slot state environment with `history` (data.frame), `n_iter` (minibatches so far) and `corrupted`.
 #' @slot version version of the package that made the object.
-#' @aliases Trainer-class UnsupervisedTrainer-class show,Trainer-method
+#' @aliases Trainer-class UnsupervisedTrainer-class SemiSupervisedTrainer-class
+#'   JointSemiSupervisedTrainer-class AlternateSemiSupervisedTrainer-class show,Trainer-method
 #' @name Trainer-class
 #' @exportClass Trainer
 setClass("Trainer",
@@ -100,6 +102,18 @@ setClass("Trainer",
 #' @rdname Trainer-class
 #' @exportClass UnsupervisedTrainer
 setClass("UnsupervisedTrainer", contains = "Trainer")
+
+#' @rdname Trainer-class
+#' @exportClass SemiSupervisedTrainer
+setClass("SemiSupervisedTrainer", contains = "Trainer")
+
+#' @rdname Trainer-class
+#' @exportClass JointSemiSupervisedTrainer
+setClass("JointSemiSupervisedTrainer", contains = "SemiSupervisedTrainer")
+
+#' @rdname Trainer-class
+#' @exportClass AlternateSemiSupervisedTrainer
+setClass("AlternateSemiSupervisedTrainer", contains = "SemiSupervisedTrainer")
 
 #' A model, a data set and some of its cells
 #'

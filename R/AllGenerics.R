@@ -246,7 +246,28 @@ setGeneric("clustering_scores", function(x, ...) standardGeneric("clustering_sco
 
 #' @rdname accuracy
 #' @export
-setGeneric("accuracy", function(post, ...) standardGeneric("accuracy"))
+setGeneric("accuracy", function(post) standardGeneric("accuracy"))
+
+#' @rdname accuracy
+#' @export
+setGeneric("hierarchical_accuracy", function(post) standardGeneric("hierarchical_accuracy"))
+
+#' @rdname accuracy
+#' @export
+setGeneric("compute_predictions", function(post, soft = FALSE) standardGeneric("compute_predictions"))
+
+#' @rdname accuracy
+#' @export
+setGeneric("unsupervised_classification_accuracy",
+    function(post) standardGeneric("unsupervised_classification_accuracy"))
+
+#' @rdname accuracy
+#' @export
+setGeneric("nn_latentspace", signature = "post", function(post, other) standardGeneric("nn_latentspace"))
+
+#' @importFrom stats predict
+#' @export
+setGeneric("predict")
 
 #' @rdname show_t_sne
 #' @export

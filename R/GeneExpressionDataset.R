@@ -112,7 +112,7 @@ build_dataset <- function(counts, batch, labels, proteins, cell_data, gene_names
     # Names that we made up can match nothing that the user gave.
     known <- if (is.null(cell_names)) NULL else cells
     batch <- cell_factor(batch, "batch", ncol(counts), known, default = "1")
-    labels <- cell_factor(labels, "labels", ncol(counts), known, default = "undefined")
+    labels <- cell_factor(labels, "labels", ncol(counts), known, default = "undefined", may_be_missing = TRUE)
     proteins <- check_proteins(proteins, ncol(counts), known)
     totals <- check_counts(counts, source)
     keep <- check_empty_cells(totals, cells, empty_cells)

@@ -161,6 +161,10 @@ log_probability_cpp <- function(distribution, x, mu, theta, pi) {
     .Call(`_rscvi_log_probability_cpp`, distribution, x, mu, theta, pi)
 }
 
+posterior_label_probabilities_cpp <- function(posterior) {
+    .Call(`_rscvi_posterior_label_probabilities_cpp`, posterior)
+}
+
 posterior_latent_cpp <- function(posterior, give_mean, n_samples, noise, seed) {
     .Call(`_rscvi_posterior_latent_cpp`, posterior, give_mean, n_samples, noise, seed)
 }

@@ -33,8 +33,8 @@ align_names <- function(given, cell_names, arg) {
 }
 
 # Batches and labels. A factor keeps its levels for now: unused ones are dropped, and reported, when it is known
-# which cells stay.
-cell_factor <- function(x, arg, n_cells, cell_names, default) {
+# which cells stay. NA stands for a label that is not known, where that may be.
+cell_factor <- function(x, arg, n_cells, cell_names, default, may_be_missing = FALSE) {
     if (is.null(x)) return(factor(rep(default, n_cells)))
     if (methods::is(x, "Rle")) x <- S4Vectors::decode(x)
     if (!is.atomic(x) || !is.null(dim(x))) {
@@ -50,22 +50,25 @@ cell_factor <- function(x, arg, n_cells, cell_names, default) {
     }
     # A factor can also have NA among its levels.
     absent <- sum(is.na(if (is.factor(x)) as.character(x) else x))
-    if (absent > 0L) {
+    if (absent > 0L && !may_be_missing) {
         abort_rscvi(c(
             "{.arg {arg}} is missing (NA) for {absent} of {n_cells} cells.",
             i = if (arg == "labels") "Leave these cells out, or give them a label of their own, such as {.val unknown}."
             else "Leave these cells out, or give them a batch."
         ))
     }
+    if (absent == n_cells && n_cells > 0L) {
+        abort_rscvi(c("{.arg {arg}} is missing (NA) for all {n_cells} cells.", i = "Leave it out."))
+    }
     at <- align_names(names(x), cell_names, arg)
     if (!is.null(at)) x <- x[at]
-    if (is.factor(x)) return(unname(x))
+    if (is.factor(x)) return(factor(unname(x), levels = setdiff(levels(x), NA)))
     # In the C locale: the codes of a trained model must not depend on the language of the session.
     factor(unname(x), levels = sort(unique(unname(x)), method = "radix"))
 }
 
 drop_unused_levels <- function(x, what) {
-    unused <- setdiff(levels(x), unique(as.character(x)))
+    unused <- setdiff(levels(x), as.character(x))
     if (length(unused) == 0L) return(x)
     inform_rscvi("Dropped {what} levels without cells ({length(unused)}): {.val {first_few(unused)}}.",
         class = "unused_levels")

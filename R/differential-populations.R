@@ -18,7 +18,7 @@ check_group <- function(group, arg, post) {
         abort_rscvi(c("{.arg {arg}} is {.val {group}}, but there is no label of this name.",
             i = "The labels are {.val {types}}."))
     }
-    check_population(labels(post@gene_dataset)[post@indices] == group, arg, post)
+    check_population(labels(post@gene_dataset)[post@indices] %in% group, arg, post)
 }
 
 # Both populations of a comparison. `group1` (and `group2`; all other cells without it) stand in for idx1 and idx2.

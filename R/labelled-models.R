@@ -23,6 +23,8 @@
 #'   the classifier first tells the group and then the label within it.
 #' @param classifier_parameters list that may hold `n_hidden`, `n_layers` and `dropout_rate` of the classifier, which are
 #'   the model's otherwise.
+#' @param from `NULL`, or a trained [VAE()] of the same genes and batches, whose networks and options the new model starts
+#'   from; `n_input` is then a data set with labels, or a number.
 #' @return An object of class `SCANVI` or `VAEC` (see [SCVIModel-class]) with random initial weights, on the CPU.
 #' @section Errors: `rscvi_invalid_argument`, naming the argument, for values that are out of range or unknown.
 #' @section Differences from scvi 0.6.8: groups are numbered from 1. VAEC with `dispersion = "gene-label"` uses the
@@ -36,7 +38,12 @@
 #' @export
 SCANVI <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 10, n_layers = 1, dropout_rate = 0.1,
                    dispersion = "gene", log_variational = TRUE, reconstruction_loss = "zinb", y_prior = NULL,
-                   labels_groups = NULL, use_labels_groups = FALSE, classifier_parameters = list(), seed = NULL) {
+                   labels_groups = NULL, use_labels_groups = FALSE, classifier_parameters = list(), from = NULL,
+                   seed = NULL) {
+    if (!is.null(from)) {
+        given <- as.list(match.call())[-1L]
+        return(scanvi_from(from, n_input, names(given), parent.frame(), given))
+    }
     size <- model_size(n_input, if (!missing(n_batch)) n_batch, if (!missing(n_labels)) n_labels)
     options <- network_options(size, n_hidden, n_latent, n_layers, dropout_rate, dispersion, log_variational,
         reconstruction_loss)
@@ -49,6 +56,27 @@ SCANVI <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent 
     options <- c(options, label_options(options, y_prior, classifier_parameters),
         list(labels_groups = if (use_labels_groups) groups))
     new_model("SCANVI", options, size$names, resolve_seed(seed))
+}
+
+# The networks that a SCANVI shares with the VAE are those of the VAE; options that it has, too.
+scanvi_from <- function(from, n_input, given, frame, call) {
+    check_class(from, "from", "VAE")
+    shared <- c("n_hidden", "n_latent", "n_layers", "dropout_rate", "dispersion", "log_variational",
+        "reconstruction_loss")
+    fixed <- intersect(given, c("n_batch", shared))
+    if (length(fixed)) {
+        abort_rscvi("{.arg {fixed}} {?is/are} that of {.arg from}, and cannot be given beside it.")
+    }
+    if (from@options$latent_distribution != "normal") {
+        abort_rscvi("{.arg from} has a logistic normal latent distribution, which {.fn SCANVI} does not have.")
+    }
+    if (methods::is(n_input, "GeneExpressionDataset")) check_model_fits(from, n_input)
+    arguments <- lapply(call[setdiff(given, c("from", "n_input"))], eval, frame)
+    model <- do.call(SCANVI, c(list(n_input, n_batch = from@options$n_batch), from@options[shared], arguments))
+    state <- state_dict(model)
+    weights <- state_dict(from)
+    state[names(weights)] <- weights
+    load_state_dict(model, state)
 }
 
 #' @rdname SCANVI

@@ -52,6 +52,14 @@ resolve_neighbours <- function(k, arg, n_others) {
 posterior_batches <- function(post) batch_indices(post@gene_dataset)[post@indices]
 posterior_labels <- function(post) labels(post@gene_dataset)[post@indices]
 
+# The posterior of those of its cells that have a label.
+labelled_cells <- function(post) {
+    known <- !is.na(posterior_labels(post))
+    if (all(known)) return(post)
+    if (!any(known)) abort_rscvi("None of the {nb_cells(post)} cells has a label.", class = "single_group")
+    update_sampler_indices(post, post@indices[known])
+}
+
 # R's own generator, as k-means and t-SNE use it, for the time of one expression: seeded the same whatever the session
 # uses, and put back afterwards. `seed = NULL` draws one number from the session's stream, as everywhere.
 with_r_seed <- function(seed, expr) {

@@ -56,6 +56,7 @@ NULL
 #' @rdname clustering_scores
 #' @export
 setMethod("clustering_scores", "Posterior", function(x, prediction_algorithm = "knn", n_init = 200, seed = NULL) {
+    x <- labelled_cells(x)
     z <- latent_matrix(x, seed = seed)
     clustering_scores(z, posterior_labels(x), prediction_algorithm, n_init, seed)
 })

@@ -118,6 +118,7 @@ NULL
 #' @rdname knn_purity
 #' @export
 setMethod("knn_purity", "Posterior", function(x, n_neighbors = 30) {
+    x <- labelled_cells(x)
     z <- latent_matrix(x)
     knn_purity(z, posterior_labels(x), n_neighbors)
 })

@@ -190,6 +190,10 @@ check_model_fits <- function(model, dataset) {
         ), class = "model_mismatch")
     }
     check_levels_fit(o$n_batch, model@batch_levels, batch_indices(dataset), "batches", required = o$n_batch > 0L)
+    if (uses_labels(model) && !has_classifier(model) && anyNA(labels(dataset))) {
+        abort_rscvi(c("{.arg model} needs the label of every cell, but {sum(is.na(labels(dataset)))} cells have none.",
+            i = "{.fn SCANVI} and {.fn VAEC} take cells without a label."), class = "model_mismatch")
+    }
     check_levels_fit(o$n_labels, model@label_levels, labels(dataset), "labels", required = uses_labels(model))
     invisible(model)
 }

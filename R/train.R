@@ -2,7 +2,7 @@
 
 #' @rdname train
 #' @export
-setMethod("train", "UnsupervisedTrainer", function(trainer, n_epochs = 400, lr = 1e-3, eps = 0.01, seed = NULL,
+setMethod("train", "Trainer", function(trainer, n_epochs = 400, lr = 1e-3, eps = 0.01, seed = NULL,
                                                    verbose = NULL) {
     n_epochs <- resolve_n_epochs(n_epochs, nb_cells(trainer@gene_dataset))
     options <- c(
@@ -22,7 +22,7 @@ setMethod("train", "UnsupervisedTrainer", function(trainer, n_epochs = 400, lr =
     progress <- training_progress(n_epochs, resolve_verbose(verbose))
     on.exit(progress$done())
     result <- change_model(trainer@model, train_cpp(
-        model_handle(trainer@model), dataset_handle(current_dataset(trainer)), trainer@sets$train_set, options,
+        model_handle(trainer@model), dataset_handle(current_dataset(trainer)), training_cells(trainer), options,
         trainer@options$early_stopping, trainer@options$use_cuda, resolve_seed(seed), interruptible(progress$update)
     ))
     trainer@state$n_iter <- result$iterations
@@ -30,6 +30,11 @@ setMethod("train", "UnsupervisedTrainer", function(trainer, n_epochs = 400, lr =
     report_training(result, n_epochs, lr)
     invisible(trainer)
 })
+
+# Semi-supervised trainers go through all cells, labelled or not.
+training_cells <- function(trainer) {
+    if (is.null(trainer@sets$train_set)) trainer@sets$full_dataset else trainer@sets$train_set
+}
 
 resolve_n_epochs <- function(n_epochs, n_cells) {
     if (is.null(n_epochs)) return(as.integer(min(400, max(1, round(400 * 20000 / n_cells)))))

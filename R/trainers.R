@@ -24,7 +24,8 @@
 #' @param train_indices,test_indices `NULL`, or the cells of the two sets: indices, a logical mask or names. The cells in
 #'   neither are the validation set.
 #' @param use_cuda `NULL` uses a GPU if there is one, `TRUE` asks for one, `FALSE` uses the CPU.
-#' @param metrics_to_monitor what else to record besides `"elbo"`: `"reconstruction_error"`.
+#' @param metrics_to_monitor what else to record besides `"elbo"`: `"reconstruction_error"`, and for a model with a
+#'   classifier `"accuracy"`.
 #' @param frequency record the metrics before training, every so many epochs and at the end; `NULL`: never, but for what
 #'   early stopping looks at.
 #' @param weight_decay L2 penalty of Adam, added to the gradient.
@@ -55,15 +56,32 @@ UnsupervisedTrainer <- function(model, gene_dataset, train_size = 0.9, test_size
     check_class(model, "model", "SCVIModel")
     check_class(gene_dataset, "gene_dataset", "GeneExpressionDataset")
     check_model_fits(model, gene_dataset)
+    if (has_classifier(model) && anyNA(labels(gene_dataset))) {
+        abort_rscvi(c("{.fn UnsupervisedTrainer} gives the model the label of every cell, but
+            {sum(is.na(labels(gene_dataset)))} cells have none.",
+            i = "{.fn SemiSupervisedTrainer} trains on cells with and without labels."))
+    }
+    sets <- split_cells(gene_dataset, train_size, test_size, train_indices, test_indices, seed)
+    options <- trainer_options(names(sets), on = "test_set", n_iter_kl_warmup, n_epochs_kl_warmup, use_cuda,
+        metrics_to_monitor, frequency, weight_decay, early_stopping_kwargs, data_loader_kwargs, batch_size, max_nans,
+        show_progbar, has_classifier(model))
+    new_trainer("UnsupervisedTrainer", model, gene_dataset, options, sets)
+}
+
+# The options that all trainers have. `on`: the set that early stopping looks at if it is not told another one.
+trainer_options <- function(set_names, on, n_iter_kl_warmup, n_epochs_kl_warmup, use_cuda, metrics_to_monitor,
+                            frequency, weight_decay, early_stopping_kwargs, data_loader_kwargs, batch_size, max_nans,
+                            show_progbar, classifies) {
     if (!is.null(data_loader_kwargs)) {
         batch_size <- check_data_loader_kwargs(data_loader_kwargs, default = batch_size)$batch_size
     }
-    early_stopping <- check_early_stopping(early_stopping_kwargs)
-    options <- list(
+    metrics <- monitorable_metrics(classifies)
+    early_stopping <- check_early_stopping(early_stopping_kwargs, set_names, on, metrics)
+    list(
         n_iter_kl_warmup = check_optional(n_iter_kl_warmup, "n_iter_kl_warmup", check_count, lower = 0L),
         n_epochs_kl_warmup = check_optional(n_epochs_kl_warmup, "n_epochs_kl_warmup", check_count, lower = 0L),
         use_cuda = check_use_cuda(use_cuda),
-        metrics_to_monitor = unique(c(check_metrics(metrics_to_monitor), early_stopping$early_stopping_metric,
+        metrics_to_monitor = unique(c(check_metrics(metrics_to_monitor, metrics), early_stopping$early_stopping_metric,
             early_stopping$save_best_state_metric)),
         frequency = check_optional(frequency, "frequency", check_count, lower = 1L),
         weight_decay = check_number(weight_decay, "weight_decay", lower = 0),
@@ -72,8 +90,6 @@ UnsupervisedTrainer <- function(model, gene_dataset, train_size = 0.9, test_size
         max_nans = check_count(max_nans, "max_nans", lower = 1L),
         show_progbar = check_optional(show_progbar, "show_progbar", check_flag)
     )
-    sets <- split_cells(gene_dataset, train_size, test_size, train_indices, test_indices, seed)
-    new_trainer("UnsupervisedTrainer", model, gene_dataset, options, sets)
 }
 
 new_trainer <- function(class, model, gene_dataset, options, sets) {
@@ -105,17 +121,17 @@ split_cells <- function(gene_dataset, train_size, test_size, train_indices, test
     list(train_set = train, test_set = test, validation_set = setdiff(seq_len(n), c(train, test)))
 }
 
-monitorable_metrics <- c("elbo", "reconstruction_error")
+monitorable_metrics <- function(classifies) c("elbo", "reconstruction_error", if (classifies) "accuracy")
 
-check_metrics <- function(x) {
-    for (metric in x) check_choice(metric, "metrics_to_monitor", monitorable_metrics)
+check_metrics <- function(x, choices) {
+    for (metric in x) check_choice(metric, "metrics_to_monitor", choices)
     unique(c("elbo", x))
 }
 
 # Complete settings of early stopping; the names and defaults of scvi 0.6.8.
-check_early_stopping <- function(x) {
+check_early_stopping <- function(x, sets, on, metrics) {
     settings <- list(
-        early_stopping_metric = NULL, save_best_state_metric = NULL, on = "test_set", patience = 15L, threshold = 3,
+        early_stopping_metric = NULL, save_best_state_metric = NULL, on = on, patience = 15L, threshold = 3,
         reduce_lr_on_plateau = FALSE, lr_patience = 10L, lr_factor = 0.5
     )
     if (is.null(x)) return(settings)
@@ -132,12 +148,12 @@ check_early_stopping <- function(x) {
     settings[names(x)] <- x
     name <- function(what) paste0("early_stopping_kwargs$", what)
     metric <- function(what) {
-        check_optional(settings[[what]], name(what), check_choice, choices = monitorable_metrics)
+        check_optional(settings[[what]], name(what), check_choice, choices = metrics)
     }
     list(
         early_stopping_metric = metric("early_stopping_metric"),
         save_best_state_metric = metric("save_best_state_metric"),
-        on = check_choice(settings$on, name("on"), c("train_set", "test_set", "validation_set")),
+        on = check_choice(settings$on, name("on"), sets),
         patience = check_count(settings$patience, name("patience"), lower = 0L),
         threshold = check_number(settings$threshold, name("threshold")),
         reduce_lr_on_plateau = check_flag(settings$reduce_lr_on_plateau, name("reduce_lr_on_plateau")),
@@ -171,7 +187,8 @@ setMethod("show", "Trainer", function(object) {
 #' @return `model()`: the model. `history()`: a data.frame with one row an epoch of the last call of [train()]: `epoch`
 #'   (0 is before training), `loss` (mean over the epoch's minibatches), `kl_weight`, `lr`, and one column for each
 #'   metric and set such as `elbo_test_set`, `NA` in epochs in which it was not computed; `NULL` before training.
-#'   `train_set()`, `test_set()`, `validation_set()`: a [Posterior()] of those cells, on the corrupted counts while the
+#'   `train_set()`, `test_set()`, `validation_set()`, and of a [SemiSupervisedTrainer()] `full_dataset()`,
+#'   `labelled_set()`, `unlabelled_set()`: a [Posterior()] of those cells, on the corrupted counts while the
 #'   trainer is corrupted.
 #' @examples
 #' dataset <- subsample_genes(GeneExpressionDataset(example_pbmc()), new_n_genes = 50, mode = "variance")
@@ -208,8 +225,23 @@ test_set <- function(trainer) trainer_posterior(trainer, "test_set")
 #' @export
 validation_set <- function(trainer) trainer_posterior(trainer, "validation_set")
 
+#' @rdname trainer-accessors
+#' @export
+full_dataset <- function(trainer) trainer_posterior(trainer, "full_dataset")
+
+#' @rdname trainer-accessors
+#' @export
+labelled_set <- function(trainer) trainer_posterior(trainer, "labelled_set")
+
+#' @rdname trainer-accessors
+#' @export
+unlabelled_set <- function(trainer) trainer_posterior(trainer, "unlabelled_set")
+
 trainer_posterior <- function(trainer, set) {
     check_class(trainer, "trainer", "Trainer")
+    if (!set %in% names(trainer@sets)) {
+        abort_rscvi("A {.cls {class(trainer)}} has no {.fn {set}}; it has {.fn {names(trainer@sets)}}.")
+    }
     create_posterior(trainer, indices = trainer@sets[[set]])
 }
 

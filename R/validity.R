@@ -19,7 +19,7 @@ setValidity("GeneExpressionDataset", function(object) {
     for (slot in names(per_cell)) {
         note(length(per_cell[[slot]]) == n_cells,
             sprintf("'%s' must have one element a cell (%d), not %d", slot, n_cells, length(per_cell[[slot]])))
-        note(!anyNA(per_cell[[slot]]), sprintf("'%s' has missing values", slot))
+        note(slot == "labels" || !anyNA(per_cell[[slot]]), sprintf("'%s' has missing values", slot))
     }
     note(all(object@local_vars > 0), "'local_vars' must be positive")
     note(is.null(object@corrupted) || length(object@corrupted) == length(counts@x),

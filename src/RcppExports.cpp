@@ -511,6 +511,16 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// posterior_label_probabilities_cpp
+SEXP posterior_label_probabilities_cpp(Rcpp::List posterior);
+RcppExport SEXP _rscvi_posterior_label_probabilities_cpp(SEXP posteriorSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type posterior(posteriorSEXP);
+    rcpp_result_gen = Rcpp::wrap(posterior_label_probabilities_cpp(posterior));
+    return rcpp_result_gen;
+END_RCPP
+}
 // posterior_latent_cpp
 SEXP posterior_latent_cpp(Rcpp::List posterior, bool give_mean, int n_samples, Rcpp::List noise, double seed);
 RcppExport SEXP _rscvi_posterior_latent_cpp(SEXP posteriorSEXP, SEXP give_meanSEXP, SEXP n_samplesSEXP, SEXP noiseSEXP, SEXP seedSEXP) {
@@ -675,6 +685,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_rscvi_model_classify_cpp", (DL_FUNC) &_rscvi_model_classify_cpp, 2},
     {"_rscvi_model_fit_minibatches_cpp", (DL_FUNC) &_rscvi_model_fit_minibatches_cpp, 9},
     {"_rscvi_log_probability_cpp", (DL_FUNC) &_rscvi_log_probability_cpp, 5},
+    {"_rscvi_posterior_label_probabilities_cpp", (DL_FUNC) &_rscvi_posterior_label_probabilities_cpp, 1},
     {"_rscvi_posterior_latent_cpp", (DL_FUNC) &_rscvi_posterior_latent_cpp, 5},
     {"_rscvi_posterior_library_cpp", (DL_FUNC) &_rscvi_posterior_library_cpp, 3},
     {"_rscvi_posterior_losses_cpp", (DL_FUNC) &_rscvi_posterior_losses_cpp, 3},

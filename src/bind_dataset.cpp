@@ -54,6 +54,7 @@ SEXP dataset_handle_cpp(SEXP counts, SEXP corrupted_x, Rcpp::IntegerVector batch
   }
   dataset->batch = to_zero_based(batch);
   dataset->label = to_zero_based(labels);
+  for (std::int64_t& label : dataset->label) label = std::max<std::int64_t>(label, -1);  // NA: no label
   dataset->local_mean.assign(local_means.begin(), local_means.end());
   dataset->local_var.assign(local_vars.begin(), local_vars.end());
   dataset->n_batch = n_batch;

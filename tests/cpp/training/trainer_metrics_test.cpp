@@ -31,8 +31,10 @@ TEST_CASE("metrics: names of metrics, parsed and printed") {
   CHECK(parse_metric("metrics", "reconstruction_error") == Metric::reconstruction_error);
   CHECK(name_of(Metric::elbo) == "elbo");
   CHECK(name_of(Metric::reconstruction_error) == "reconstruction_error");
-  CHECK_THROWS_WITH_AS(parse_metric("on", "accuracy"),
-                       R"(on must be "elbo" or "reconstruction_error", not "accuracy")", InvalidArgument);
+  CHECK(parse_metric("metrics", "accuracy") == Metric::accuracy);
+  CHECK(name_of(Metric::accuracy) == "accuracy");
+  CHECK_THROWS_WITH_AS(parse_metric("on", "purity"),
+                       R"(on must be "elbo", "reconstruction_error" or "accuracy", not "purity")", InvalidArgument);
 }
 
 TEST_CASE("metrics: computed before the first epoch, every `frequency` epochs and after the last, else missing") {
