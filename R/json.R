@@ -13,9 +13,13 @@ json_array <- function(x) {
 
 # jsonlite writes 15 digits of a number; 17 are needed to have it back.
 json_exactly <- function(x) {
-    if (!is.double(x) || length(x) != 1L) return(x)
-    text <- format(x, digits = 15L)
-    structure(if (identical(as.numeric(text), x)) text else sprintf("%.17g", x), class = "json")
+    if (is.list(x)) return(lapply(x, json_exactly))
+    if (!is.double(x)) return(x)
+    text <- vapply(x, function(value) {
+        short <- format(value, digits = 15L)
+        if (identical(as.numeric(short), value)) short else sprintf("%.17g", value)
+    }, character(1L))
+    structure(if (length(x) == 1L) text else sprintf("[%s]", paste(text, collapse = ", ")), class = "json")
 }
 
 # Not fromJSON(): that takes a text that looks like an address or a path to be one, and simplifies "NA" to a missing

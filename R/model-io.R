@@ -67,7 +67,7 @@ check_readable <- function(file) {
 # What makes a model, but for its weights; options are what its constructor takes.
 describe_model <- function(model) {
     list(
-        class = as.character(class(model)), version = model@version, options = lapply(model@options, json_exactly),
+        class = as.character(class(model)), version = model@version, options = json_exactly(model@options),
         genes = json_array(model@genes), batch_levels = json_array(model@batch_levels),
         label_levels = json_array(model@label_levels)
     )
@@ -93,18 +93,25 @@ write_model <- function(model, file) {
 # The constructor checks the options, which come from a file, as it checks those of a user.
 rebuild_model <- function(about) {
     class <- check_string(about$class, "class")
-    known <- methods::existsClass(class) && methods::extends(class, "SCVIModel") && !methods::isVirtualClass(class)
+    known <- methods::isClass(class) && methods::extends(class, "SCVIModel") && !methods::isVirtualClass(class)
     if (!known) abort_rscvi("unknown class of model: {.val {class}}")
     names <- lapply(about[c("genes", "batch_levels", "label_levels")], json_strings)
-    model <- new_model(class, lapply(about$options, restore_option), names, seed = 0)
+    model <- new_model(class, restore_options(about$options), names, seed = 0)
     model@version <- check_string(about$version, "version")
     model
 }
 
-# An option as the constructors keep it: a vector, or a list of such where it has names.
-restore_option <- function(x) {
-    if (is.list(x) && !is.null(names(x))) return(lapply(x, restore_option))
-    if (is.list(x)) unlist(x) else x
+# Options as the constructors keep them: vectors, or a list of such where it has names. JSON does not tell whole numbers
+# from others.
+restore_options <- function(options) {
+    real <- c("dropout_rate", "y_prior")
+    out <- lapply(options, function(x) {
+        if (is.list(x) && !is.null(names(x))) return(restore_options(x))
+        if (is.list(x)) unlist(x) else x
+    })
+    out[intersect(names(out), real)] <- lapply(out[intersect(names(out), real)],
+        function(x) if (is.null(x)) NULL else as.double(x))
+    out
 }
 
 # All or nothing: the core checks every tensor before it changes one.

@@ -8,13 +8,17 @@ trainer_of <- function(kwargs, ..., lr = 1e-2, seed = 1) {
 weights <- function(trainer) state_dict(model(trainer))
 quietly <- function(expr) suppressMessages(expr, classes = "rscvi_message")
 
+check <- function(kwargs) {
+    check_early_stopping(kwargs, c("train_set", "test_set", "validation_set"), "test_set", monitorable_metrics(FALSE))
+}
+
 test_that("the settings are 0.6.8's, and NULL means no early stopping", {
-    expect_equal(check_early_stopping(NULL), list(
+    expect_equal(check(NULL), list(
         early_stopping_metric = NULL, save_best_state_metric = NULL, on = "test_set", patience = 15, threshold = 3,
         reduce_lr_on_plateau = FALSE, lr_patience = 10, lr_factor = 0.5
     ))
-    expect_equal(check_early_stopping(list()), check_early_stopping(NULL))
-    set <- check_early_stopping(list(early_stopping_metric = "elbo", patience = 3, lr_factor = 0.1))
+    expect_equal(check(list()), check(NULL))
+    set <- check(list(early_stopping_metric = "elbo", patience = 3, lr_factor = 0.1))
     expect_identical(set[c("early_stopping_metric", "patience", "lr_factor", "on")],
         list(early_stopping_metric = "elbo", patience = 3L, lr_factor = 0.1, on = "test_set"))
 })
@@ -23,7 +27,7 @@ test_that("wrong settings are refused by name", {
     refuse <- function(message, ...) {
         expect_error(trainer_of(list(...)), message, class = "rscvi_invalid_argument")
     }
-    refuse("early_stopping_metric.*\"elbo\".*\"reconstruction_error\".*\"accuracy\"",
+    refuse("early_stopping_metric.*\"elbo\".*\"reconstruction_error\".*not \"accuracy\"",
         early_stopping_metric = "accuracy")
     refuse("save_best_state_metric.*\"loss\"", save_best_state_metric = "loss")
     refuse("`early_stopping_kwargs\\$on`.*\"test_set\".*\"labelled_set\"", on = "labelled_set")

@@ -523,7 +523,7 @@ test_that("counts that fit their checksum, but point outside, are refused before
     expect_bad(change("counts/x", 1, NaN), "not finite")
     expect_bad(change("batch", 1, 3L))
     expect_bad(change("labels", 1, 0L))
-    expect_bad(change("labels", 1, NA))
+    expect_bad(change("batch", 1, NA))
     expect_bad(change("local_vars", 1, 0))
     expect_bad(tensors(function(x) x[names(x) != "labels"]))
 })
