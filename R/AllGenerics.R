@@ -184,6 +184,10 @@ setGeneric("posterior", signature = "object",
 #' @export
 setGeneric("runSCVI", signature = "x", function(x, ...) standardGeneric("runSCVI"))
 
+#' @rdname runSCANVI
+#' @export
+setGeneric("runSCANVI", signature = "x", function(x, ...) standardGeneric("runSCANVI"))
+
 # end of: trainers and posteriors -------------------------------------------------------------------------------------
 
 # differential expression ---------------------------------------------------------------------------------------------

@@ -36,18 +36,14 @@ setMethod("runSCVI", "ANY", function(x, batch = NULL, labels = NULL, assay.type 
                                      ...) {
     x <- as_single_cell(x)
     check_string(name, "name")
-    arguments <- sort_arguments(list(...))
+    arguments <- sort_arguments(list(...), "runSCVI", list(model = VAE, trainer = UnsupervisedTrainer))
     seed <- resolve_seed(seed)
-    dataset <- GeneExpressionDataset(x, batch = batch, labels = labels, assay.type = assay.type)
-    rows <- if (is.null(subset_row)) seq_len(nrow(x)) else {
-        check_indices(subset_row, "subset_row", nrow(x), rownames(x), allow_duplicates = FALSE)
-    }
-    # A cell that has none of these genes cannot be left out: the result has a row for each cell of x.
-    if (!is.null(subset_row)) dataset <- update_genes(dataset, rows, empty_cells = "error")
+    given <- prepare_dataset(x, batch, labels, assay.type, subset_row)
+    dataset <- given$dataset
     vae <- do.call(VAE, c(list(dataset, n_latent = n_latent, seed = seed), arguments$model))
     trainer <- do.call(UnsupervisedTrainer, c(list(vae, dataset, seed = seed), arguments$trainer))
     do.call(train, c(list(trainer, n_epochs = n_epochs, seed = seed, verbose = verbose), arguments$train))
-    store_fit(x, name, trainer, assay.type, rows, seed)
+    store_fit(x, name, trainer, assay.type, given$rows, seed)
 })
 
 # What can hold a reduced dimension, or can be made into such a thing. See is_summarized() on why there is no method for
@@ -65,18 +61,26 @@ as_single_cell <- function(x, arg = "x") {
     ))
 }
 
-# Which of runSCVI's further arguments goes where.
-sort_arguments <- function(given) {
+# The genes asked for, of all cells: the result has a row for each cell of x, so that none can be left out.
+prepare_dataset <- function(x, batch, labels, assay.type, subset_row) {
+    dataset <- GeneExpressionDataset(x, batch = batch, labels = labels, assay.type = assay.type)
+    if (is.null(subset_row)) return(list(dataset = dataset, rows = seq_len(nrow(x))))
+    rows <- check_indices(subset_row, "subset_row", nrow(x), rownames(x), allow_duplicates = FALSE)
+    list(dataset = update_genes(dataset, rows, empty_cells = "error"), rows = rows)
+}
+
+# Which of the further arguments of runSCVI() or runSCANVI(), `caller`, go to which of the functions `homes`, and which
+# to train().
+sort_arguments <- function(given, caller, homes) {
     if (length(given) && (is.null(names(given)) || any(!nzchar(names(given))))) {
-        abort_rscvi("Further arguments of {.fn runSCVI} must have names.")
+        abort_rscvi("Further arguments of {.fn {caller}} must have names.")
     }
-    taken <- c("model", "gene_dataset", "n_input", "n_latent", "n_epochs", "seed", "verbose", "trainer")
-    homes <- list(model = names(formals(VAE)), trainer = names(formals(UnsupervisedTrainer)), train = c("lr", "eps"))
-    homes <- lapply(homes, setdiff, taken)
+    taken <- c("model", "gene_dataset", "n_input", "n_labels", "n_latent", "n_epochs", "seed", "verbose", "trainer")
+    homes <- lapply(c(lapply(homes, function(f) names(formals(f))), list(train = c("lr", "eps"))), setdiff, taken)
     unknown <- setdiff(names(given), unlist(homes))
     if (length(unknown)) {
-        abort_rscvi(c("Unknown argument{?s} of {.fn runSCVI}: {.arg {unknown}}.",
-            i = "It takes those of {.fn VAE}, {.fn UnsupervisedTrainer} and {.fn train}."))
+        abort_rscvi(c("Unknown argument{?s}: {.arg {unknown}}.",
+            i = "{.fn {caller}} takes those of {.fn VAE}, of its trainers and of {.fn train}."))
     }
     lapply(homes, function(home) given[names(given) %in% home])
 }

@@ -1,0 +1,49 @@
+# From partly known labels to labels for all cells, in one call.
+
+typed_sce <- function() {
+    type <- rep(c("x", "y", "z"), length.out = 90)
+    mu <- matrix(2, 14, 90)
+    for (k in 1:3) mu[(k - 1) * 4 + 1:4, type == c("x", "y", "z")[k]] <- 12
+    counts <- withr::with_seed(1, matrix(stats::rpois(length(mu), mu), 14, dimnames = list(letters[1:14], NULL)))
+    SingleCellExperiment::SingleCellExperiment(list(counts = counts), colData = data.frame(
+        type = type, known = replace(type, 31:90, "?"), batch = rep(c("a", "b"), 45)))
+}
+sce <- typed_sce()
+run <- function(x = sce, ..., labels = "known", unlabeled = "?", seed = 1) {
+    runSCANVI(x, batch = "batch", labels = labels, unlabeled = unlabeled, n_latent = 4, n_epochs = 20, n_hidden = 12,
+        lr = 1e-2, seed = seed, ...)
+}
+
+test_that("every cell gets a place, a label and how sure it is", {
+    done <- run()
+    expect_identical(dim(SingleCellExperiment::reducedDim(done, "SCANVI")), c(90L, 4L))
+    expect_identical(levels(done$scanvi_label), c("x", "y", "z"))
+    expect_gt(mean(as.character(done$scanvi_label) == done$type), 0.9)
+    expect_true(all(done$scanvi_probability > 1 / 3 & done$scanvi_probability <= 1))
+    expect_identical(done$known, sce$known)
+    post <- posterior(done, "SCANVI")
+    expect_s4_class(model(post), "SCANVI")
+    predictions <- compute_predictions(post)
+    expect_identical(predictions$prediction, done$scanvi_label)
+    expect_identical(sum(is.na(predictions$label)), 60L)
+    expect_identical(run()$scanvi_probability, done$scanvi_probability)
+})
+
+test_that("NA stands for unknown, whatever else does; the name decides the columns", {
+    with_na <- sce
+    with_na$known[with_na$known == "?"] <- NA
+    other <- run(with_na, name = "Types", unlabeled = NA, n_epochs_scanvi = 3)
+    expect_true(all(c("types_label", "types_probability") %in% names(SummarizedExperiment::colData(other))))
+    expect_identical(other$types_label, run(n_epochs_scanvi = 3)$scanvi_label)
+    some <- run(subset_row = letters[1:12], n_labelled_samples_per_class = 5)
+    expect_identical(gene_names(posterior(some, "SCANVI")@gene_dataset), letters[1:12])
+})
+
+test_that("what cannot be is refused, by name", {
+    refuse <- function(call, message) expect_error(call, message, class = "rscvi_invalid_argument")
+    refuse(run(labels = "cluster"), "labels.*\"cluster\".*\"known\"")
+    refuse(run(labels = rep("?", 90)), "labels.*missing")
+    refuse(run(labels = replace(rep("?", 90), 1:9, "x")), "n_labels.*at least 2")
+    refuse(run(speed = 3), "Unknown argument.*speed")
+    refuse(run(labels = 1:3), "labels.*90")
+})
