@@ -33,8 +33,8 @@ setMethod("runSCANVI", "ANY", function(x, batch = NULL, labels, unlabeled = NA, 
                                        seed = NULL, verbose = NULL, ...) {
     x <- as_single_cell(x)
     check_string(name, "name")
-    arguments <- sort_arguments(list(...), "runSCANVI", list(model = VAE, trainer = UnsupervisedTrainer,
-        labelled = SemiSupervisedTrainer))
+    arguments <- sort_arguments(list(...), "runSCANVI", c(model = "VAE",
+        trainer = "UnsupervisedTrainer", labelled = "SemiSupervisedTrainer"))
     seed <- resolve_seed(seed)
     labels <- cell_column(labels, "labels", SummarizedExperiment::colData(x), "colData(x)")
     if (!is.na(unlabeled)) labels <- factor(replace(as.character(labels), labels %in% unlabeled, NA))

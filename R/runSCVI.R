@@ -36,7 +36,7 @@ setMethod("runSCVI", "ANY", function(x, batch = NULL, labels = NULL, assay.type 
                                      ...) {
     x <- as_single_cell(x)
     check_string(name, "name")
-    arguments <- sort_arguments(list(...), "runSCVI", list(model = VAE, trainer = UnsupervisedTrainer))
+    arguments <- sort_arguments(list(...), "runSCVI", c(model = "VAE", trainer = "UnsupervisedTrainer"))
     seed <- resolve_seed(seed)
     given <- prepare_dataset(x, batch, labels, assay.type, subset_row)
     dataset <- given$dataset
@@ -69,18 +69,19 @@ prepare_dataset <- function(x, batch, labels, assay.type, subset_row) {
     list(dataset = update_genes(dataset, rows, empty_cells = "error"), rows = rows)
 }
 
-# Which of the further arguments of runSCVI() or runSCANVI(), `caller`, go to which of the functions `homes`, and which
-# to train().
+# Which of the further arguments of runSCVI() or runSCANVI(), `caller`, go to which of the functions named in `homes`,
+# and which to train().
 sort_arguments <- function(given, caller, homes) {
     if (length(given) && (is.null(names(given)) || any(!nzchar(names(given))))) {
         abort_rscvi("Further arguments of {.fn {caller}} must have names.")
     }
     taken <- c("model", "gene_dataset", "n_input", "n_labels", "n_latent", "n_epochs", "seed", "verbose", "trainer")
-    homes <- lapply(c(lapply(homes, function(f) names(formals(f))), list(train = c("lr", "eps"))), setdiff, taken)
+    homes_of <- unname(homes)
+    homes <- lapply(c(lapply(homes, function(f) names(formals(match.fun(f)))), list(train = c("lr", "eps"))), setdiff, taken)
     unknown <- setdiff(names(given), unlist(homes))
     if (length(unknown)) {
         abort_rscvi(c("Unknown argument{?s}: {.arg {unknown}}.",
-            i = "{.fn {caller}} takes those of {.fn VAE}, of its trainers and of {.fn train}."))
+            i = "{.fn {caller}} takes those of {.fn {c(homes_of, 'train')}}."))
     }
     lapply(homes, function(home) given[names(given) %in% home])
 }
