@@ -77,7 +77,7 @@ sort_arguments <- function(given, caller, homes) {
     }
     taken <- c("model", "gene_dataset", "n_input", "n_labels", "n_latent", "n_epochs", "seed", "verbose", "trainer")
     homes_of <- unname(homes)
-    homes <- lapply(c(lapply(homes, function(f) names(formals(match.fun(f)))), list(train = c("lr", "eps"))), setdiff, taken)
+    homes <- lapply(c(lapply(homes, function(f) names(formals(get(f, mode = "function")))), list(train = c("lr", "eps"))), setdiff, taken)
     unknown <- setdiff(names(given), unlist(homes))
     if (length(unknown)) {
         abort_rscvi(c("Unknown argument{?s}: {.arg {unknown}}.",
