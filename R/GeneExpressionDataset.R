@@ -20,8 +20,8 @@
 #'
 #' @param x a `SingleCellExperiment` or `SummarizedExperiment`, a `dgCMatrix` or another matrix-like object of raw
 #'   counts (genes x cells), or a `Seurat` object (SeuratObject 4 or 5; the layers of a split assay are joined).
-#' @param batch,labels batch and cell type of each cell: the name of a column of `colData(x)` (of the meta data of a
-#'   Seurat object), or a vector or factor with one element a cell, in the order of the cells; names, where it has
+#' @param batch,labels batch and cell type of each cell (`NA`: a label that is not known): the name of a column of
+#'   `colData(x)` (of the meta data of a Seurat object), or a vector or factor with one element a cell, in the order of the cells; names, where it has
 #'   any, must be the cells' and decide the order. The levels of a factor keep their order, other values are sorted;
 #'   unused levels are dropped with a message. `NULL`: one batch `"1"`, one label `"undefined"`.
 #' @param proteins `NULL`; or a matrix of protein expression, **cells x proteins**; or the name of an `altExp(x)` (of

@@ -53,6 +53,14 @@
 #'   error that says so; there it is `None`.
 #' * **Few cells and two dimensions** can be drawn ([show_t_sne()]): there the perplexity of 30 does not fit 30 cells,
 #'   and cells of a two-dimensional latent space are drawn in one order and coloured in another.
+#' ## Models with labels
+#' * **Labels of cells outside the labelled set** reach no loss ([SemiSupervisedTrainer()]); there the alternate trainer
+#'   sees the labels of all cells, and a label with few cells is topped up with cells of others.
+#' * **The classifier's loss** is that of its probabilities; there the softmax is taken twice (`double_softmax = TRUE`).
+#' * **[VAEC()] with one dispersion a gene and label** is trained with the label's dispersion; there with the product of
+#'   those of the first two labels, whatever the label. Its latent space can be asked for.
+#' * **[hierarchical_accuracy()]** is that of groups; there that of labels.
+#' * **Combinations that cannot work** ([SCANVI()] with `"gene-label"`, [LDVAE()] with `"gene-cell"`) are errors at once.
 #' ## Saving
 #' * **Saving keeps everything.** There [load_posterior()] renumbers the labels in order of appearance, drops cells
 #'   without counts but not their indices, needs the model built anew by hand, and visits the cells in random order.
@@ -82,6 +90,8 @@
 #' * [save_model()], [load_model()] and [read_safetensors()]: weights in files that Python reads and writes, too. The
 #'   files of [save_posterior()] are of that format, not of 0.6.8's, and loading them runs no code.
 #' * [CortexDataset()] comes from Bioconductor, with the genes' names as published.
+#' * Labels may be `NA`, for cells whose label is not known; `SCANVI(from = vae)`; [runSCANVI()]; names in
+#'   [compute_predictions()] and [get_loadings()]; accuracy as a metric of early stopping.
 #' * `train_indices` and `test_indices` of a trainer; [clone()] of a model; [runSCVI()].
 #' * Scores of plain matrices, to hold other embeddings against scVI's; the exact [entropy_batch_mixing()] with
 #'   `n_pools = Inf`; pictures coloured by any column or gene; [plot_history()].

@@ -63,8 +63,16 @@
 #' | `knn_purity()` | [knn_purity()] | |
 #' | `clustering_scores()` | [clustering_scores()] | |
 #' | `nn_overlap_score()` | [nn_overlap_score()] | |
-#' | `accuracy()` | [accuracy()] | an error, as a plain posterior has none (there `None`) |
+#' | `accuracy()` | [accuracy()] | of models with a classifier; an error for others (there `None`) |
 #' | `show_t_sne()` | [show_t_sne()] | returns a ggplot |
 #' | `apply_t_sne()` | [apply_t_sne()] | |
+#'
+#' # Labels: `AnnotationPosterior`
+#' | scvi 0.6.8 | rscvi | |
+#' |:-----------|:------|:-|
+#' | `compute_predictions()` | [compute_predictions()] | also [predict()] |
+#' | `hierarchical_accuracy()` | [hierarchical_accuracy()] | of the groups |
+#' | `unsupervised_classification_accuracy()` | [unsupervised_classification_accuracy()] | |
+#' | `nn_latentspace()` | [nn_latentspace()] | |
 #' @name posterior-methods
 NULL
