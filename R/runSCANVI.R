@@ -21,7 +21,7 @@
 #' @examples
 #' sce <- example_pbmc()
 #' sce$known <- ifelse(runif(ncol(sce)) < 0.2, as.character(sce$cell_type), NA)
-#' sce <- runSCANVI(sce, batch = "batch", labels = "known", n_epochs = 2, n_epochs_scanvi = 2, n_hidden = 16, seed = 1)
+#' sce <- runSCANVI(sce, batch = "batch", labels = "known", n_epochs = 10, n_hidden = 32, seed = 1)
 #' table(sce$scanvi_label, sce$cell_type)
 #' @name runSCANVI
 NULL

@@ -23,7 +23,7 @@ test_that("the table of methods has all of scvi 0.6.8, and what it names is ther
     pages <- tools::Rd_db("rscvi")
     skip_if(length(pages) == 0L, "installed without help pages")
     tables <- parts_of_help(pages[["posterior-methods.Rd"]], "\\tabular")
-    expect_length(tables, 5)
+    expect_length(tables, 6)
     named <- gsub("[()]", "", vapply(parts_of_help(tables, "\\code"), text_of_help, ""))
     expect_identical(setdiff(methods_of_068, named), character())
 
