@@ -110,6 +110,12 @@ at::Tensor one_hot_columns(const at::Tensor& codes, std::int64_t n_categories) {
   return (codes.unsqueeze(1) == at::arange(n_categories)).to(at::kFloat);
 }
 
+at::Tensor classifier_by_hand(const State& state, const std::string& name, const at::Tensor& features) {
+  const at::Tensor h = block_by_hand(state, name + ".classifier.0", features, at::Tensor());
+  const at::Tensor odds = at::exp(linear_by_hand(state, name + ".classifier.1", h));
+  return odds / odds.sum(1, /*keepdim=*/true);
+}
+
 std::shared_ptr<OwnedCounts> compress(const at::Tensor& dense) {
   const auto counts = std::make_shared<OwnedCounts>();
   counts->n_cells = dense.size(0);
@@ -178,6 +184,13 @@ VaeOptions toy_options(std::int64_t n_batch) {
   options.n_labels = toy_labels;
   options.n_hidden = 8;
   options.n_latent = 3;
+  return options;
+}
+
+VaeOptions toy_options_of(ModelType type, std::int64_t n_batch) {
+  VaeOptions options = toy_options(n_batch);
+  options.type = type;
+  options.classifier.n_hidden = 6;
   return options;
 }
 

@@ -34,6 +34,8 @@ std::vector<std::string> names_of(const State& state);
 at::Tensor linear_by_hand(const State& state, const std::string& name, const at::Tensor& x);
 at::Tensor block_by_hand(const State& state, const std::string& name, at::Tensor x, const at::Tensor& one_hot);
 at::Tensor one_hot_columns(const at::Tensor& codes, std::int64_t n_categories);
+// Probabilities, (B, K), of the classifier of this name in evaluation mode.
+at::Tensor classifier_by_hand(const State& state, const std::string& name, const at::Tensor& features);
 
 // A genes x cells column-compressed matrix that owns its arrays.
 struct OwnedCounts {
@@ -58,6 +60,7 @@ Cells cells_from(std::int64_t first, std::int64_t end);  // first .. end - 1
 Minibatch minibatch_of(const Dataset& dataset, const Cells& cells);
 
 VaeOptions toy_options(std::int64_t n_batch = 2);
+VaeOptions toy_options_of(ModelType type, std::int64_t n_batch = 2);  // the same for another type, its classifier small
 Vae toy_model(const VaeOptions& options, std::uint64_t seed = 1);
 // Moves every tensor of a module away from where it starts; fresh batch normalisation would be all but the identity.
 void scramble(const torch::nn::Module& module, std::uint64_t seed = 9);

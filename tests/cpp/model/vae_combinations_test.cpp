@@ -87,7 +87,8 @@ TEST_CASE("vae combinations: shares sum to 1, rates are exp(library) times share
     const at::NoGradGuard no_grad;
     Vae model = scrambled_model(options);
     RandomStream random(2);
-    const LatentDraw drawn = model->draw(model->encode(minibatch.x, minibatch.label, random), std::nullopt, Noise(), random);
+    const EncodedCells encoded = model->encode(minibatch.x, minibatch.label, random);
+    const LatentDraw drawn = model->draw(encoded, std::nullopt, Noise(), random);
     const CountParameters out = model->decode(drawn, minibatch.batch_index, minibatch.label, true, random);
     CHECK(max_difference(out.px_scale.sum(1), at::ones({minibatch.size()})) < 1e-6);
     CHECK(max_relative_difference(out.px_rate, at::exp(drawn.library) * out.px_scale) < 1e-6);

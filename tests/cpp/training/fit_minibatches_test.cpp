@@ -1,6 +1,7 @@
 // One optimiser step per minibatch, against Adam (Kingma & Ba 2015, algorithm 1) written out.
 #include <cmath>
 
+#include "core/base/errors.h"
 #include "core/training/fit_minibatches.h"
 #include "helpers.h"
 
@@ -92,7 +93,8 @@ TEST_CASE("fit minibatches: what the loss does not reach is not even decayed") {
 TEST_CASE("fit minibatches: the KL weight multiplies the divergence of z, not that of the library") {
   const auto first_loss = [](double kl_weight) {
     Scene scene;
-    return fit_minibatches(scene.model, scene.minibatches, scene.noise, kl_weight, {}, OptimiserOptions(), scene.random)[0];
+    const OptimiserOptions options;
+    return fit_minibatches(scene.model, scene.minibatches, scene.noise, kl_weight, {}, options, scene.random)[0];
   };
   Scene scene;
   scene.model->train();
@@ -106,4 +108,86 @@ TEST_CASE("fit minibatches: no minibatches, no change") {
   const State before = copy_state(*scene.model);
   CHECK(fit_minibatches(scene.model, {}, {}, 1, {}, OptimiserOptions(), scene.random).empty());
   CHECK(same_bits(live_state(*scene.model), before));
+}
+
+namespace {
+
+// Cells 0-19 for a model with a classifier; `noise` for each of three labels.
+struct LabelledScene {
+  explicit LabelledScene(ModelType type) : toy(toy_data()), minibatch(minibatch_of(*toy.dataset, cells_from(0, 20))) {
+    VaeOptions options = toy_options_of(type);
+    options.dropout_rate = options.classifier.dropout_rate = 0;
+    model = toy_model(options);
+    twin = toy_model(options);
+    const bool of_z1 = type == ModelType::scanvi;
+    const auto normal = [&](std::int64_t n, std::int64_t width) { return random.normal({n, width}, c10::kCPU); };
+    noise.z = normal(of_z1 ? 20 : 60, 3);
+    noise.library = normal(of_z1 ? 20 : 60, 1);
+    if (of_z1) noise.z2 = normal(60, 3);
+  }
+
+  double first_loss(const ClassificationOptions& classification) {
+    return fit_minibatches(model, {minibatch}, {noise}, kl_weight, classification, OptimiserOptions(), random)[0];
+  }
+
+  static constexpr double kl_weight = 0.4;
+  Toy toy;
+  RandomStream random{4};
+  Minibatch minibatch;
+  Vae model{nullptr}, twin{nullptr};
+  Noise noise;
+};
+
+}  // namespace
+
+TEST_CASE("fit minibatches: the loss without labels, plus ratio times the classifier's where there are labels") {
+  for (const ModelType type : {ModelType::vaec, ModelType::scanvi}) {
+    const auto first_loss = [&](double ratio, bool double_softmax, bool with_labels) {
+      LabelledScene scene(type);
+      if (!with_labels) scene.minibatch.label = at::Tensor();
+      ClassificationOptions classification;
+      classification.ratio = ratio;
+      classification.double_softmax = double_softmax;
+      return scene.first_loss(classification);
+    };
+    LabelledScene scene(type);
+    scene.twin->train();
+    const LossTerms terms = scene.twin->unlabelled_loss_terms(scene.minibatch, scene.noise, scene.random);
+    at::Tensor per_cell = terms.reconst_loss + scene.kl_weight * (terms.kl_z + terms.kl_l + terms.kl_y);
+    if (terms.kl_z1.defined()) per_cell = per_cell + terms.kl_z1;
+    const auto without = per_cell.mean().item<double>();
+    // SCANVI's encoder moved its running statistics above, which training mode does not look at.
+    const at::Tensor q = at::exp(scene.twin->classify(scene.minibatch.x, scene.random));
+    const at::Tensor at_label = one_hot_columns(scene.minibatch.label, 3);
+    const auto once = -at::log((q * at_label).sum(1)).mean().item<double>();
+    const auto twice = -at::log((at::softmax(q, 1) * at_label).sum(1)).mean().item<double>();
+    CHECK(first_loss(0, false, true) == doctest::Approx(without).epsilon(1e-5));
+    CHECK(first_loss(5, false, false) == doctest::Approx(without).epsilon(1e-5));
+    CHECK(first_loss(5, false, true) == doctest::Approx(without + 5 * once).epsilon(1e-5));
+    CHECK(first_loss(5, true, true) == doctest::Approx(without + 5 * twice).epsilon(1e-5));
+  }
+}
+
+TEST_CASE("fit minibatches: without labels or without weight, the labels' values do not matter") {
+  for (const ModelType type : {ModelType::vaec, ModelType::scanvi}) {
+    const auto fitted = [&](double ratio, std::int64_t label) {
+      LabelledScene scene(type);
+      scene.minibatch.label.fill_(label);
+      ClassificationOptions classification;
+      classification.ratio = ratio;
+      scene.first_loss(classification);
+      CHECK_FALSE(scene.model->is_training());
+      return copy_state(*scene.model);
+    };
+    CHECK(same_bits(fitted(0, 1), fitted(0, 2)));
+    CHECK_FALSE(same_bits(fitted(1, 1), fitted(1, 2)));
+  }
+}
+
+TEST_CASE("fit minibatches: weights that are lost are an error") {
+  Scene scene;
+  OptimiserOptions options;
+  options.lr = 1e30;
+  CHECK_THROWS_WITH_AS(fit_minibatches(scene.model, scene.minibatches, scene.noise, 1, {}, options, scene.random),
+                       "the weights are no longer finite; use a lower learning rate", Diverged);
 }

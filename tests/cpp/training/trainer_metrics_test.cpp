@@ -1,7 +1,9 @@
 // What training watches: metrics in the history, early stopping, the best state.
+#include <algorithm>
 #include <cmath>
 
 #include "core/base/errors.h"
+#include "core/posterior/annotation.h"
 #include "core/posterior/likelihood.h"
 #include "core/training/trainer.h"
 #include "helpers.h"
@@ -215,4 +217,107 @@ TEST_CASE("early stopping: looks at a set that is there and large enough") {
                          "train_size",
                          InvalidArgument);
   }
+}
+
+namespace {
+
+TrainOptions labelled_training(std::int64_t n_epochs) {
+  TrainOptions options = watched_training(n_epochs);
+  options.semi_supervised.emplace();
+  options.semi_supervised->labelled_cells = cells_from(0, 30);
+  options.metrics = {Metric::accuracy, Metric::elbo};
+  return options;
+}
+
+Trained train_scanvi(const Toy& toy, const TrainOptions& options) {
+  QuietMonitor silent;
+  Trained trained{toy_model(toy_options_of(ModelType::scanvi)), TrainResult()};
+  trained.result = train(trained.model, toy.dataset, train_cells, options, RandomStream(1), silent);
+  return trained;
+}
+
+double accuracy_on(const Vae& model, const Toy& toy, const Cells& cells) {
+  Posterior posterior = posterior_of(model, toy);
+  posterior.cells = cells;
+  return accuracy(posterior);
+}
+
+}  // namespace
+
+TEST_CASE("metrics: accuracy is that of a posterior over the set's cells, before training and after") {
+  const Toy toy = toy_data();
+  toy.dataset->label[50] = -1;  // one held-out cell has no label
+  TrainOptions options = labelled_training(4);
+  options.frequency = 2;
+  const Trained trained = train_scanvi(toy, options);
+  CHECK(trained.result.metric_names == std::vector<std::string>{"accuracy_train_set", "elbo_train_set",
+                                                                "accuracy_test_set", "elbo_test_set"});
+  const Vae fresh = toy_model(toy_options_of(ModelType::scanvi));
+  for (const auto& row : {std::make_pair(0, fresh), std::make_pair(4, trained.model)}) {
+    const std::vector<double>& values = trained.result.history[row.first].metrics;
+    CHECK(values[0] == accuracy_on(row.second, toy, train_cells));
+    CHECK(values[2] == accuracy_on(row.second, toy, test_cells));
+  }
+  CHECK(std::isnan(trained.result.history[1].metrics[0]));
+}
+
+TEST_CASE("metrics: a set without labels has no accuracy, and its other metrics all the same") {
+  const Toy toy = toy_data();
+  for (const std::int64_t cell : test_cells) toy.dataset->label[cell] = -1;
+  TrainOptions options = labelled_training(1);
+  options.frequency = 1;
+  const TrainResult result = train_scanvi(toy, options).result;
+  for (const HistoryRow& row : result.history) {
+    CHECK(std::isfinite(row.metrics[0]));
+    CHECK(std::isnan(row.metrics[2]));
+    CHECK(std::isfinite(row.metrics[3]));
+  }
+}
+
+TEST_CASE("metrics: larger is better for accuracy alone") {
+  CHECK_FALSE(smaller_is_better(Metric::accuracy));
+  CHECK(smaller_is_better(Metric::elbo));
+  CHECK(smaller_is_better(Metric::reconstruction_error));
+}
+
+TEST_CASE("best state: by accuracy, the first epoch of the largest") {
+  const Toy toy = toy_data();
+  TrainOptions options = labelled_training(8);
+  options.save_best_state_metric = Metric::accuracy;
+  const Trained trained = train_scanvi(toy, options);
+  std::int64_t best = 0;
+  const auto accuracy_after = [&](std::int64_t epoch) { return trained.result.history[epoch].metrics[2]; };
+  for (std::int64_t epoch = 1; epoch <= 8; ++epoch) {
+    if (accuracy_after(epoch) > accuracy_after(best)) best = epoch;
+  }
+  CHECK(accuracy_after(best) > accuracy_after(0));
+  CHECK(trained.result.best_epoch == best);
+  CHECK(accuracy_on(trained.model, toy, test_cells) == accuracy_after(best));
+  options.save_best_state_metric = std::nullopt;
+  options.n_epochs = best;
+  CHECK(same_bits(trained.state(), train_scanvi(toy, options).state()));
+}
+
+TEST_CASE("early stopping: by accuracy, a rise is the improvement") {
+  const Toy toy = toy_data();
+  TrainOptions options = labelled_training(60);
+  options.early_stopping = EarlyStoppingOptions();
+  options.early_stopping_metric = Metric::accuracy;
+  options.early_stopping->patience = 3;
+  options.early_stopping->threshold = 0.01;
+  const TrainResult result = train_scanvi(toy, options).result;
+  // Followed by hand: the first epoch is the start, and waiting ends one epoch after patience.
+  double best = result.history[1].metrics[2];
+  std::int64_t wait = 0, stop = 0;
+  for (std::int64_t epoch = 2; epoch <= result.epoch && stop == 0; ++epoch) {
+    if (wait >= 3) {
+      stop = epoch;
+      break;
+    }
+    const double gain = result.history[epoch].metrics[2] - best;
+    best = std::max(best, result.history[epoch].metrics[2]);
+    wait = gain < 0.01 ? wait + 1 : 0;
+  }
+  CHECK(result.status == TrainStatus::stopped_early);
+  CHECK(result.epoch == stop);
 }
