@@ -16,7 +16,7 @@
 #' @param batch1,batch2 for `within_cluster_degenes()`: batches to decode each side as, see `batchid1` in
 #'   [differential_expression_score()].
 #' @param use_observed_batches,n_samples,use_permutation,M_permutation,mode,change_fn,m1_domain_fn,delta,cred_interval_lvls,pseudocounts,fdr_target,seed
-#'   see [differential_expression_score()]. `pseudocounts` must be a number or `NULL` here.
+#'   see [differential_expression_score()]; `pseudocounts = "auto"` is estimated for each cluster.
 #' @param output_file write the tables to `save_dir`, as `differential_expression.<filename>.xlsx` with one sheet a
 #'   cluster (needs the package openxlsx).
 #' @param save_dir,filename see `output_file`. The directory must exist.
@@ -54,7 +54,7 @@ setMethod("one_vs_all_degenes", "Posterior", function(
 ) {
     file <- check_output_file(output_file, save_dir, filename)
     settings <- check_contrast_settings(mode, use_permutation, M_permutation, change_fn, m1_domain_fn, delta,
-        cred_interval_lvls, pseudocounts, fdr_target)
+        cred_interval_lvls, pseudocounts, fdr_target, may_be_auto = TRUE)
     batches <- check_decoded_batches(NULL, "batchid", use_observed_batches, post)
     n_samples <- check_n_samples(n_samples, NULL, NULL, length(batches))
     min_cells <- check_count(min_cells, "min_cells", lower = 0L)
@@ -72,6 +72,7 @@ setMethod("one_vs_all_degenes", "Posterior", function(
     tables <- lapply(seq_along(compared), function(j) {
         k <- compared[j]
         others <- core(population_mix_cpp(samples[-k], sizes[-k], n_samples, seeds[2L * j - 1L]))
+        settings <- with_pseudocount(settings, post, groups$cells[[k]], unlist(groups$cells[-k]), samples[[k]], others)
         table <- contrast_populations(post, samples[[k]], others, settings, seeds[2L * j])
         cluster_table(table, post, groups$cells[[k]], unlist(groups$cells[-k]), groups$names[k])
     })
@@ -90,7 +91,7 @@ setMethod("within_cluster_degenes", "Posterior", function(
 ) {
     file <- check_output_file(output_file, save_dir, filename)
     settings <- check_contrast_settings(mode, use_permutation, M_permutation, change_fn, m1_domain_fn, delta,
-        cred_interval_lvls, pseudocounts, fdr_target)
+        cred_interval_lvls, pseudocounts, fdr_target, may_be_auto = TRUE)
     batches1 <- check_decoded_batches(batch1, "batch1", use_observed_batches, post)
     batches2 <- check_decoded_batches(batch2, "batch2", use_observed_batches, post)
     n_samples <- check_n_samples(n_samples, NULL, NULL, max(length(batches1), length(batches2)))
@@ -110,6 +111,7 @@ setMethod("within_cluster_degenes", "Posterior", function(
         k <- compared[j]
         population1 <- sample_population(post, inside[[k]], n_samples, batches1, seeds[1L, j])
         population2 <- sample_population(post, outside[[k]], n_samples, batches2, seeds[2L, j])
+        settings <- with_pseudocount(settings, post, inside[[k]], outside[[k]], population1, population2)
         table <- contrast_populations(post, population1, population2, settings, seeds[3L, j])
         cluster_table(table, post, inside[[k]], outside[[k]], groups$names[k])
     })

@@ -60,12 +60,10 @@ bayes_factors_from_scales <- function(scale1, scale2, batch1 = NULL, batch2 = NU
     }
     batch1 <- check_sample_batch(batch1, "batch1", nrow(scale1))
     batch2 <- check_sample_batch(batch2, "batch2", nrow(scale2))
-    if (!is.null(batch1) && !is.null(batch2)) {
-        # Codes that mean the same batch on both sides.
-        all <- sort(unique(c(as.character(batch1), as.character(batch2))))
-        batch1 <- match(as.character(batch1), all)
-        batch2 <- match(as.character(batch2), all)
-    }
+    # Codes that mean the same batch on both sides; one side alone may have batches.
+    all <- sort(unique(c(as.character(batch1), as.character(batch2))))
+    if (!is.null(batch1)) batch1 <- match(as.character(batch1), all)
+    if (!is.null(batch2)) batch2 <- match(as.character(batch2), all)
     settings <- check_contrast_settings(mode, use_permutation, M_permutation, change_fn, m1_domain_fn, delta,
         cred_interval_lvls, pseudocounts, fdr_target)
     plan <- plan_contrast(settings, batch1, batch2, nrow(scale1), nrow(scale2), resolve_seed(seed))
@@ -90,10 +88,10 @@ check_sample_batch <- function(x, arg, n) {
 
 # Everything about the test that does not depend on the samples.
 check_contrast_settings <- function(mode, use_permutation, M_permutation, change_fn, m1_domain_fn, delta,
-                                    cred_interval_lvls, pseudocounts, fdr_target) {
+                                    cred_interval_lvls, pseudocounts, fdr_target, may_be_auto = FALSE) {
     mode <- check_choice(mode, "mode", c("vanilla", "change"))
     use_permutation <- check_flag(use_permutation, "use_permutation")
-    exact <- identical(as.numeric(M_permutation), Inf)
+    exact <- is.numeric(M_permutation) && identical(as.numeric(M_permutation), Inf)
     if (!exact) M_permutation <- check_count(M_permutation, "M_permutation", lower = 1L)
     if (is.character(change_fn)) change_fn <- if (check_choice(change_fn, "change_fn", "log-fold") == "log-fold") NULL
     check_arity(change_fn, "change_fn", 2L)
@@ -115,8 +113,18 @@ check_contrast_settings <- function(mode, use_permutation, M_permutation, change
         change_fn = change_fn, m1_domain_fn = m1_domain_fn, custom = custom,
         delta = if (is.null(delta)) 0.5 else check_number(delta, "delta", lower = 0),
         levels = as.numeric(cred_interval_lvls), fdr_target = fdr_target,
-        pseudocount = if (is.null(pseudocounts)) 0 else check_number(pseudocounts, "pseudocounts", lower = 0)
+        pseudocount = check_pseudocount(pseudocounts, may_be_auto)
     )
+}
+
+check_pseudocount <- function(x, may_be_auto) {
+    if (is.null(x)) return(0)
+    if (may_be_auto && identical(x, "auto")) return(x)
+    if (is.character(x)) {
+        abort_rscvi("{.arg pseudocounts} must be a number of at least 0{if (may_be_auto) ', or \"auto\"'}, not
+            {describe_value(x)}.")
+    }
+    check_number(x, "pseudocounts", lower = 0, upper_open = TRUE)
 }
 
 check_arity <- function(f, arg, n) {
@@ -207,9 +215,13 @@ custom_contrast <- function(scale1, scale2, pairs, settings) {
     if (is.null(region)) region <- function(r) abs(r) >= settings$delta
     inside <- call_user_function(region, "m1_domain_fn", dim(s1), r)
     if (anyNA(inside) && !anyNA(r)) abort_rscvi("{.arg m1_domain_fn} returned missing values.")
+    # Two scales of 0 have no change: in no region.
+    none <- is.na(r)
+    inside[none] <- 0
+    share <- function(region) colMeans(region & !none)
     # What is up and what is down is known of r and delta, whatever the region is.
     list(
-        outside = colMeans(inside != 0), up = colMeans(r >= settings$delta), down = colMeans(r <= -settings$delta),
+        outside = share(inside != 0), up = share(r >= settings$delta), down = share(r <= -settings$delta),
         lfc = core(summarise_columns_cpp(r, settings$levels))
     )
 }
@@ -218,9 +230,11 @@ call_user_function <- function(f, arg, shape, ...) {
     out <- tryCatch(f(...), error = function(e) {
         abort_rscvi("{.arg {arg}} failed.", parent = e)
     })
-    if (!(is.numeric(out) || is.logical(out)) || length(out) != prod(shape)) {
+    wrong_shape <- length(out) != prod(shape) || (!is.null(dim(out)) && !identical(as.integer(dim(out)), shape))
+    if (!(is.numeric(out) || is.logical(out)) || wrong_shape) {
+        given <- if (is.null(dim(out))) describe_value(out) else paste(dim(out), collapse = " x ")
         abort_rscvi("{.arg {arg}} must return one value for each of {shape[1]} x {shape[2]} pairs and genes, not
-            {describe_value(out)}.")
+            {given}.")
     }
     matrix(as.numeric(out), shape[1L], shape[2L])
 }

@@ -72,7 +72,11 @@ check_n_samples <- function(n_samples, n_samples_per_cell, n_cells, n_batches) {
     }
     if (is.null(n_samples)) {
         n_samples <- if (is.null(n_samples_per_cell)) 5000L else {
-            check_count(n_samples_per_cell, "n_samples_per_cell", lower = 1L) * n_cells
+            each <- check_count(n_samples_per_cell, "n_samples_per_cell", lower = 1L)
+            if (as.numeric(each) * n_cells > .Machine$integer.max) {
+                abort_rscvi("{.arg n_samples_per_cell} is {each}: of {n_cells} cells, more samples than can be handled.")
+            }
+            each * n_cells
         }
     }
     n_samples <- check_count(n_samples, "n_samples", lower = 1L)

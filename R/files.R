@@ -84,7 +84,9 @@ bad_save <- function(message, advice = remedies[["bad_save"]], ..., .envir = par
 reading <- function(file, expr) {
     tryCatch(expr, error = function(e) {
         if (inherits(e, "rscvi_bad_save")) rlang::cnd_signal(e)
-        bad_save(c("{.path {file}} does not hold what it should.", x = "{conditionMessage(e)}"))
+        # Which may quote a file that is no text.
+        reason <- iconv(conditionMessage(e), "UTF-8", "UTF-8", sub = "byte")
+        bad_save(c("{.path {file}} does not hold what it should.", x = "{reason}"))
     })
 }
 

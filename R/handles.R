@@ -8,6 +8,10 @@ core <- function(expr) {
             "rscvi::Diverged" = "diverged", "rscvi::BadFile" = "bad_save", "rscvi::WriteError" = "save_failed")
         kind <- kind[intersect(names(kind), class(e))]
         kind <- if (length(kind)) unname(kind) else "internal_error"
+        if (kind == "internal_error" && grepl("fork-based multiprocessing", text, fixed = TRUE)) {
+            text <- "LibTorch cannot train in a process that was forked from one that has trained."
+            kind <- "forked"
+        }
         abort_rscvi(c("{text}", if (kind %in% names(remedies)) c(i = remedies[[kind]])), class = kind)
     })
 }
@@ -15,6 +19,7 @@ core <- function(expr) {
 # What the core cannot know: who made the file, and where else there is one.
 remedies <- c(
     bad_save = "Take it from a backup, or save it anew.",
+    forked = "Train in processes of their own: {.code BiocParallel::SnowParam()} instead of {.code MulticoreParam()}.",
     save_failed = "Free some space on that disk, or give a place that you may write to."
 )
 

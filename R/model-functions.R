@@ -63,7 +63,9 @@ check_transform_batch <- function(x, model, batch_levels = model@batch_levels, a
         }
         return(code)
     }
-    check_indices(x, arg, n)
+    codes <- check_indices(x, arg, n)
+    if (length(codes) == 0L) abort_rscvi("{.arg {arg}} names no batch.")
+    codes
 }
 
 # noise = list(z =, library =) for `n_cells` cells: z is n x L, or S x n x L where many draws are taken (n_samples

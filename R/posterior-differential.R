@@ -2,6 +2,7 @@
 
 # Genes decoded and tested at a time: small beside a matrix of samples x all genes, large enough for fast products.
 genes_at_once <- 512L
+values_at_once <- 2^22
 
 # The contrast of two sampled populations over all genes.
 contrast_populations <- function(post, population1, population2, settings, seed) {
@@ -10,8 +11,11 @@ contrast_populations <- function(post, population1, population2, settings, seed)
     batch1 <- population_batch_cpp(population1)
     batch2 <- population_batch_cpp(population2)
     plan <- NULL
-    blocks <- lapply(seq.int(1L, n, by = genes_at_once), function(first) {
-        size <- min(genes_at_once, n - first + 1L)
+    step <- genes_at_once
+    # R's functions see all pairs of a block at once, in matrices.
+    if (settings$custom && settings$permute) step <- max(1L, min(step, as.integer(values_at_once %/% settings$n_pairs)))
+    blocks <- lapply(seq.int(1L, n, by = step), function(first) {
+        size <- min(step, n - first + 1L)
         scale1 <- core(population_scale_cpp(population1, first, size))
         scale2 <- core(population_scale_cpp(population2, first, size))
         colnames(scale1) <- names[first - 1L + seq_len(size)]
@@ -82,14 +86,13 @@ setMethod("get_bayes_factors", "Posterior", function(
     cells <- check_populations(post, idx1, idx2, group1, group2)
     batches1 <- check_decoded_batches(batchid1, "batchid1", use_observed_batches, post)
     batches2 <- check_decoded_batches(batchid2, "batchid2", use_observed_batches, post)
-    auto <- identical(pseudocounts, "auto")
     settings <- check_contrast_settings(mode, use_permutation, M_permutation, change_fn, m1_domain_fn, delta,
-        cred_interval_lvls, if (!auto) pseudocounts, fdr_target)
+        cred_interval_lvls, pseudocounts, fdr_target, may_be_auto = TRUE)
     n_samples <- check_n_samples(n_samples, NULL, NULL, max(length(batches1), length(batches2)))
     seeds <- split_seed(seed, 3L)
     population1 <- sample_population(post, cells$first, n_samples, batches1, seeds[1L])
     population2 <- sample_population(post, cells$second, n_samples, batches2, seeds[2L])
-    if (auto) settings$pseudocount <- estimate_pseudocount(post, cells, list(population1, population2))
+    settings <- with_pseudocount(settings, post, cells$first, cells$second, population1, population2)
     contrast_populations(post, population1, population2, settings, seeds[3L])
 })
 
@@ -99,14 +102,17 @@ split_seed <- function(seed, n) {
     (resolve_seed(seed) + seq_len(n) * 1000003) %% 2^52
 }
 
-estimate_pseudocount <- function(post, cells, populations) {
+# The settings of one comparison: "auto" becomes a number.
+with_pseudocount <- function(settings, post, first, second, population1, population2) {
+    if (!identical(settings$pseudocount, "auto")) return(settings)
     floor <- 1e-10
     of_population <- function(these, population) {
         silent <- which(Matrix::rowSums(post@gene_dataset@counts[, post@indices[these], drop = FALSE]) == 0)
         largest <- vapply(silent, function(gene) max(core(population_scale_cpp(population, gene, 1L))), numeric(1L))
         if (length(largest)) stats::quantile(largest, 0.9, names = FALSE) else floor
     }
-    max(floor, of_population(cells$first, populations[[1L]]), of_population(cells$second, populations[[2L]]))
+    settings$pseudocount <- max(floor, of_population(first, population1), of_population(second, population2))
+    settings
 }
 
 #' @rdname differential_expression_score

@@ -54,6 +54,11 @@ measure <- function(n_cells, n_genes, n_epochs) {
     file <- simulate_elsewhere(n_cells, n_genes)
     on.exit(unlink(file))
 
+    # What loading leaves behind as garbage is up to when R happens to collect it, and that to the locale: up to 70 MB.
+    for (package in c("Matrix", "stats4", "BiocGenerics", "S4Vectors", "rlang", "cli")) {
+        loadNamespace(package)
+        gc()
+    }
     suppressPackageStartupMessages(library(rscvi))
     report("Baseline: R, packages, LibTorch; no data yet", status_mb("VmHWM"))
     counts <- readRDS(file)

@@ -228,3 +228,33 @@ test_that("bad input is named", {
     bad(x, x, mode = "change", fdr_target = 2, match = "fdr_target")
     bad(x, x, batch1 = 1:3, match = "batch1")
 })
+
+test_that("one side alone may have batches", {
+    x <- matrix(stats::rgamma(60, 2), 20)
+    y <- matrix(stats::rgamma(60, 2), 20)
+    expect_identical(bayes_factors_from_scales(x, y, batch1 = rep(c("a", "b"), 10)), bayes_factors_from_scales(x, y))
+    expect_identical(bayes_factors_from_scales(x, y, batch2 = 1:20), bayes_factors_from_scales(x, y))
+})
+
+test_that("two scales of 0 are no change, however it is asked", {
+    zero <- matrix(c(0, 0, 0, 0, 1, 2), 3)  # a gene that is nowhere, one that is here and there
+    ask <- function(...) bayes_factors_from_scales(zero, zero, mode = "change", ...)[c("proba_de", "proba_up", "proba_down")]
+    for (delta in c(0, 0.5)) {
+        expect_equal(unlist(ask(delta = delta)[1, ]), c(proba_de = 0, proba_up = 0, proba_down = 0))
+        expect_equal(ask(delta = delta, M_permutation = Inf)[1, ], ask(delta = delta)[1, ])
+        # All pairs by hand: 0 against 0 is one of nine.
+        pairs <- expand.grid(log2(zero[, 2]), log2(zero[, 2]))
+        r <- pairs[[1]] - pairs[[2]]
+        expect_equal(ask(delta = delta, M_permutation = Inf)$proba_de[2], mean(!is.na(r) & abs(r) >= delta))
+        expect_equal(ask(delta = delta, m1_domain_fn = function(r) abs(r) >= delta), ask(delta = delta))
+    }
+    expect_error(ask(pseudocounts = Inf), "pseudocounts", class = "rscvi_invalid_argument")
+})
+
+test_that("a function that turns pairs and genes round is refused", {
+    x <- matrix(stats::rgamma(40, 2), 20)
+    expect_error(bayes_factors_from_scales(x, x, mode = "change", change_fn = function(a, b) t(a - b)),
+        "change_fn.*20 x 2 pairs and genes.*2 x 20", class = "rscvi_invalid_argument")
+    expect_error(bayes_factors_from_scales(x, x, mode = "change", m1_domain_fn = function(r) t(r > 0)),
+        "m1_domain_fn.*2 x 20", class = "rscvi_invalid_argument")
+})

@@ -126,8 +126,12 @@ test_that("a forked process works on a model of its parent, without hanging", {
         post <- Posterior(model, big)
         work <- function() {
             mine <- VAE(big, seed = 2)
-            train(UnsupervisedTrainer(mine, big), n_epochs = 1, seed = 3)
-            list(latent = latent_matrix(post), elbo = elbo(post, seed = 4), trained = state_dict(mine),
+            # LibTorch 2 cannot train in a child of a process that has trained.
+            refused <- tryCatch({
+                train(UnsupervisedTrainer(mine, big), n_epochs = 1, seed = 3)
+                FALSE
+            }, rscvi_forked = function(e) TRUE)
+            list(latent = latent_matrix(post), elbo = elbo(post, seed = 4), trained = if (!refused) state_dict(mine),
                 log_nb = sum(log_nb(rep(0:99, 2000), 5, 2)))
         }
         here <- work()
@@ -143,6 +147,8 @@ test_that("a forked process works on a model of its parent, without hanging", {
     if (!file.exists(files[["result"]])) stop("the process ended early: ", paste(output, collapse = "\n"))
     result <- readRDS(files[["result"]])
     expect_identical(names(result$there), names(result$here))
+    expect_type(result$here$trained, "list")
+    if (is.null(result$there$trained)) result$here["trained"] <- list(NULL)
     # A child works on one thread, which may sum in another order than two. A bias before batch normalisation has no
     # gradient but rounding, which Adam's steps make visible: it says nothing.
     without_idle_biases <- function(x) {

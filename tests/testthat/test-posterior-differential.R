@@ -121,15 +121,32 @@ test_that("an automatic pseudocount is the model's level of genes that are not t
     dataset <- post@gene_dataset
     z <- which(label_of(post) == "z")
     population <- sample_population(post, z, 200L, 1:2, 1)
+    estimate <- function(post, first, second) {
+        with_pseudocount(list(pseudocount = "auto"), post, first, second, population, population)$pseudocount
+    }
     # All genes are expressed here: the floor.
-    expect_equal(estimate_pseudocount(post, list(first = z, second = z), list(population, population)), 1e-10)
+    expect_equal(estimate(post, z, z), 1e-10)
+    expect_identical(with_pseudocount(list(pseudocount = 3), post, z, z, population, population)$pseudocount, 3)
     silent <- post
     silent@gene_dataset@counts[c("g5", "g6"), z] <- 0
     largest <- apply(population_scale_cpp(population, 5L, 2L), 2, max)
-    expect_equal(estimate_pseudocount(silent, list(first = z, second = 1:10), list(population, population)),
-        quantile(largest, 0.9, names = FALSE))
+    expected <- quantile(largest, 0.9, names = FALSE)
+    expect_equal(estimate(silent, z, 1:10), expected)
     expect_s3_class(get_bayes_factors(post, 1:20, 60:80, mode = "change", pseudocounts = "auto", n_samples = 60),
         "data.frame")
+    # Cluster by cluster: genes that are not there have less of a change than without one.
+    changes <- function(ask, ...) {
+        tables <- ask(silent, ..., mode = "change", M_permutation = Inf, n_samples = 400, seed = 1)
+        vapply(tables, function(table) abs(table["g5", "lfc_mean"]), 0)
+    }
+    expect_true(all(changes(one_vs_all_degenes, pseudocounts = "auto") < changes(one_vs_all_degenes)))
+    states <- rep(c(TRUE, FALSE), 75)
+    within <- function(...) changes(within_cluster_degenes, states = states, ...)
+    expect_lt(within(pseudocounts = "auto")[["z"]], within()[["z"]])
+    expect_error(one_vs_all_degenes(post, pseudocounts = "many"), "pseudocounts.*\"auto\".*\"many\"",
+        class = "rscvi_invalid_argument")
+    expect_error(bayes_factors_from_scales(matrix(1), matrix(1), pseudocounts = "auto"), "pseudocounts.*number",
+        class = "rscvi_invalid_argument")
 })
 
 test_that("one against all agrees with the comparison made by hand", {
@@ -228,4 +245,90 @@ test_that("bad input is named, and the session goes on", {
         class = "rscvi_invalid_argument")
     expect_error(scale_sampler(post, NULL), "selection", class = "rscvi_invalid_argument")
     expect_s3_class(get_bayes_factors(post, 1:10, 20:30, n_samples = 20), "data.frame")
+})
+
+test_that("few samples: as many of each batch as there are, or two where that is none", {
+    post <- de_posterior()
+    rows <- function(n, batches) nrow(scale_sampler(post, 1:10, n_samples = n, batchid = batches, seed = 1)$scale)
+    expect_identical(rows(1, "a"), 1L)
+    expect_identical(rows(3, NULL), 2L)
+    expect_warning(expect_identical(rows(1, NULL), 4L), class = "rscvi_few_samples")
+    for (n in 1:3) {
+        tables <- suppressWarnings(one_vs_all_degenes(post, n_samples = n, seed = 1), classes = "rscvi_few_samples")
+        expect_identical(names(tables), c("x", "y", "z"))
+    }
+})
+
+test_that("each population is decoded as the batches that are asked for", {
+    post <- de_posterior()
+    mean_scale <- function(cells, batch, seed) {
+        observed <- identical(batch, "observed")
+        unname(colMeans(scale_sampler(post, cells, n_samples = 60, batchid = if (!observed) batch,
+            use_observed_batches = observed, seed = seed)$scale))
+    }
+    seeds <- split_seed(1, 3)
+    one <- get_bayes_factors(post, 1:20, 60:80, batchid1 = "a", batchid2 = "b", n_samples = 60, seed = 1)
+    expect_equal(one$scale1, mean_scale(1:20, "a", seeds[1]), tolerance = 1e-6)
+    expect_equal(one$scale2, mean_scale(60:80, "b", seeds[2]), tolerance = 1e-6)
+    expect_gt(max(abs(one$scale2 / mean_scale(60:80, "a", seeds[2]) - 1)), 0.01)
+    own <- get_bayes_factors(post, 1:20, 60:80, use_observed_batches = TRUE, n_samples = 60, seed = 1)
+    expect_equal(own$scale1, mean_scale(1:20, "observed", seeds[1]), tolerance = 1e-6)
+    # Within clusters, with the cells of one batch as the state.
+    states <- rep(c(TRUE, FALSE), 75)
+    within <- within_cluster_degenes(post, states, batch1 = "a", batch2 = "b", n_samples = 60, seed = 1)$z
+    seeds <- split_seed(1, 9)[7:9]
+    z <- which(label_of(post) == "z")
+    genes <- gene_names(post@gene_dataset)
+    expect_equal(within[genes, "scale1"], mean_scale(z[states[z]], "a", seeds[1]), tolerance = 1e-6)
+    expect_equal(within[genes, "scale2"], mean_scale(z[!states[z]], "b", seeds[2]), tolerance = 1e-6)
+})
+
+test_that("all others weigh as their numbers of cells", {
+    post <- de_posterior()
+    y <- which(label_of(post) == "y")[1:12]
+    z <- which(label_of(post) == "z")
+    subset <- c(which(label_of(post) == "x"), y, z)
+    others <- one_vs_all_degenes(post, subset = subset, n_samples = 8000, seed = 1)$x[paste0("g", 1:3), "scale2"]
+    mean_of <- function(cells) colMeans(scale_sampler(post, cells, n_samples = 8000, seed = 2)$scale)[1:3]
+    by_cells <- (12 * mean_of(y) + 50 * mean_of(z)) / 62
+    by_cluster <- (mean_of(y) + mean_of(z)) / 2
+    expect_true(all(abs(others - by_cells) < abs(by_cluster - by_cells) / 5))
+})
+
+test_that("functions of the user's see blocks of genes, and give what the default gives", {
+    post <- de_posterior()
+    ask <- function(...) {
+        get_bayes_factors(post, 1:20, 60:80, mode = "change", n_samples = 100, use_permutation = TRUE,
+            M_permutation = 3e5, seed = 1, ...)
+    }
+    seen <- 0L
+    custom <- ask(change_fn = function(a, b) {
+        seen <<- max(seen, ncol(a))
+        log2(a) - log2(b)
+    })
+    expect_identical(seen, 13L)  # of 20 genes: 3e5 pairs of so many are 2^22 numbers
+    # Up to the rounding of the decoder's single precision, which depends on how many genes are decoded at once.
+    expect_lt(max(abs(as.matrix(custom) - as.matrix(ask()))), 1e-3)
+})
+
+test_that("spreadsheets that cannot be written are refused before anything is computed", {
+    skip_if_not_installed("openxlsx")
+    post <- de_posterior()
+    dir <- withr::local_tempdir()
+    write <- function(filename) one_vs_all_degenes(post, output_file = TRUE, save_dir = dir, filename = filename)
+    expect_error(write("no/such"), "filename.*slash", class = "rscvi_invalid_argument")
+    expect_error(write(""), "filename", class = "rscvi_invalid_argument")
+    dir.create(file.path(dir, "differential_expression.here.xlsx"))
+    expect_error(write("here"), "is a folder", class = "rscvi_unwritable_file")
+    expect_identical(list.files(file.path(dir, "differential_expression.here.xlsx")), character(0))
+})
+
+test_that("a mask that picks no batch is an error, not all batches", {
+    post <- de_posterior()
+    none <- c(FALSE, FALSE)
+    for (call in list(function() scale_sampler(post, 1:10, batchid = none),
+        function() get_sample_scale(post, transform_batch = none),
+        function() get_bayes_factors(post, 1:10, 60:70, batchid1 = none))) {
+        expect_error(call(), "names no batch", class = "rscvi_invalid_argument")
+    }
 })

@@ -215,6 +215,24 @@ double share_above_all_pairs(const std::vector<SortedSides>& strata) {
   return sum / static_cast<double>(strata.size());
 }
 
+namespace {
+
+// Differences of two equal infinities.
+double share_of_nan(const SortedSides& sides) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  double found = 0;
+  for (const double value : {-infinity, infinity}) {
+    const auto count = [value](const std::vector<double>& side) {
+      const auto range = std::equal_range(side.begin(), side.end(), value);
+      return static_cast<double>(range.second - range.first);
+    };
+    found += count(sides.x) * count(sides.y);
+  }
+  return found / n_pairs(sides);
+}
+
+}  // namespace
+
 PairContrast contrast_all_pairs(const std::vector<SortedSides>& strata, double delta) {
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();
   const auto n = static_cast<double>(strata.size());
@@ -233,8 +251,8 @@ PairContrast contrast_all_pairs(const std::vector<SortedSides>& strata, double d
     const double down_share = static_cast<double>(down) / pairs;
     out.up += up_share / n;
     out.down += down_share / n;
-    // For delta = 0 a difference of 0 is in both regions, but outside once.
-    out.outside += (delta > 0 ? up_share + down_share : 1.0) / n;
+    // For delta = 0 a difference of 0 is in both regions, but outside once; a NaN is in neither.
+    out.outside += (delta > 0 ? up_share + down_share : 1.0 - share_of_nan(sides)) / n;
     finite = finite && is_finite(sides);
     const Moments x = moments(sides.x), y = moments(sides.y);
     of_stratum.push_back({x.mean - y.mean, x.variance + y.variance});

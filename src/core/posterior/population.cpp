@@ -62,14 +62,18 @@ at::Tensor to_tensor(const std::vector<std::int64_t>& values, c10::Device device
 
 }  // namespace
 
+std::int64_t samples_per_batch(std::int64_t n, std::int64_t n_batches) {
+  const std::int64_t each = n / n_batches;
+  return each == 0 ? 2 : each;
+}
+
 Population sample_population(const Posterior& posterior, const PopulationOptions& options, RandomStream& random) {
   Vae model = posterior.model;
   const EvaluationScope evaluation(model);
   const c10::Device device = model->device();
   const bool observed = options.batches.empty();
   const std::int64_t n_batches = observed ? 1 : static_cast<std::int64_t>(options.batches.size());
-  const std::int64_t per_batch =
-      observed ? options.n_samples : std::max<std::int64_t>(2, options.n_samples / n_batches);
+  const std::int64_t per_batch = observed ? options.n_samples : samples_per_batch(options.n_samples, n_batches);
 
   std::vector<std::int64_t> draws;
   for (const std::int64_t k : random.integers(per_batch * n_batches, posterior.n_cells())) {
@@ -145,7 +149,7 @@ Population mix_populations(const std::vector<const Population*>& populations, co
   std::set<std::int64_t> batches(populations.front()->batch.begin(), populations.front()->batch.end());
   const bool observed = batches.empty();
   if (observed) batches.insert(-1);
-  const std::int64_t per_batch = n / static_cast<std::int64_t>(batches.size());
+  const std::int64_t per_batch = observed ? n : samples_per_batch(n, static_cast<std::int64_t>(batches.size()));
   std::vector<at::Tensor> hidden, normaliser;
   Population mixed;
   for (const std::int64_t batch : batches) {

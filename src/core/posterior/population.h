@@ -7,8 +7,8 @@ namespace rscvi {
 
 struct PopulationOptions {
   std::int64_t n_samples = 5000;
-  // Batches to decode the samples as (0-based): n_samples / batches.size() samples each, at least 2. Empty: every
-  // sample as the batch that its cell was observed in.
+  // Batches to decode the samples as (0-based): samples_per_batch() samples each. Empty: every sample as the batch that
+  // its cell was observed in.
   std::vector<std::int64_t> batches;
 };
 
@@ -22,6 +22,9 @@ struct Population {
   std::int64_t n_samples() const { return hidden.size(0); }
 };
 
+// n / n_batches, or 2 where that is none (as in scvi 0.6.8).
+std::int64_t samples_per_batch(std::int64_t n, std::int64_t n_batches);
+
 // Cells of `posterior` are drawn with replacement; each distinct one is encoded once.
 Population sample_population(const Posterior& posterior, const PopulationOptions& options, RandomStream& random);
 
@@ -30,7 +33,7 @@ at::Tensor population_scale(Vae model, const Population& population, std::int64_
 
 // n samples of a mixture of populations, each sample of population k with probability proportional to weights[k]. No
 // sample is taken twice as long as there are enough: independent draws from each, as sampled, stay independent. With
-// batches, as many samples of each batch as the populations have on average.
+// batches, samples_per_batch() samples of each.
 Population mix_populations(const std::vector<const Population*>& populations, const std::vector<double>& weights,
                            std::int64_t n, RandomStream& random);
 

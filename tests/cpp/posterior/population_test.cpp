@@ -95,11 +95,12 @@ TEST_CASE("population: any stretch of genes is that stretch of all of them, and 
   }
 }
 
-TEST_CASE("population: as many samples of each batch, at least two, stacked in the order of the batches") {
+TEST_CASE("population: as many samples of each batch, two where that is none, stacked in the order of the batches") {
   Scene scene;
   const Cells cells = {1, 2};
   CHECK(scene.sample(cells, 9, {2, 0}).batch == Cells{2, 2, 2, 2, 0, 0, 0, 0});
   CHECK(scene.sample(cells, 2, {0, 1, 2}).batch == Cells{0, 0, 1, 1, 2, 2});
+  CHECK(scene.sample(cells, 5, {0, 1, 2}).batch == Cells{0, 1, 2});
   CHECK(scene.sample(cells, 7, {}).n_samples() == 7);
 }
 
