@@ -135,7 +135,8 @@ check_empty_cells <- function(totals, cell_names, empty_cells) {
     if (empty_cells == "error") {
         abort_rscvi(c(
             "{.arg x} has cells without counts ({length(empty)} of {length(totals)}, first {.val {first}}).",
-            i = "Use {.code empty_cells = \"drop\"} to leave such cells out."
+            i = "Leave them out: {.code x[, colSums(counts(x)) > 0]}, or {.code empty_cells = \"drop\"} of
+                 {.fn GeneExpressionDataset}."
         ), class = "empty_cells")
     }
     if (length(empty) == length(totals)) {

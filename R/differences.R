@@ -68,6 +68,8 @@
 #' # Habits of R
 #' * Indices and codes are 1-based; batches and labels are factors and are asked for by name. Masks and names work
 #'   wherever indices do. Data sets are made from genes x cells; what the methods return is cells x genes, as in 0.6.8.
+#' * The cells `idx1` and `idx2` of differential expression are positions (or names) among the posterior's cells, as in
+#'   all methods; there they are of the data set, and a posterior of all cells in order is assumed.
 #' * Tables are data.frames with names: [get_latent()], [history()], [loss_terms()].
 #' * `set.seed()` decides all randomness unless a `seed` is given (trainers split with `seed = 0`, as in 0.6.8).
 #' * A posterior and a data set are values: [update()], [corrupted()], [update_sampler_indices()], [corrupt()] return new
@@ -99,6 +101,8 @@
 #' # Left out
 #' * `benchmark` of trainers (leave out `frequency`), `normalize_loss` (the loss is the mean over cells, as there by
 #'   default) and `params` of [train()], which trains all parameters.
+#' * `gene_list` and `library_size` of [scale_sampler()] and of differential expression, which 0.6.8 hands through: choose
+#'   rows or columns of what comes back.
 #' * 0.6.8's own pickled files: [save_posterior()] writes an open format.
 #'
 #' # Kept, although surprising

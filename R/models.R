@@ -52,6 +52,10 @@ model_size <- function(n_input, n_batch, n_labels) {
         names <- list(genes = gene_names(dataset), batch_levels = levels(batch_indices(dataset)),
             label_levels = cell_types(dataset))
     }
+    if (isS4(n_input) || is.matrix(n_input)) {
+        abort_rscvi(c("{.arg n_input} must be a {.cls GeneExpressionDataset} or a number of genes, not
+            {describe_value(n_input)}.", i = "Make a data set first: {.fn GeneExpressionDataset}."))
+    }
     list(n_input = n_input, n_batch = if (is.null(n_batch)) 0 else n_batch,
         n_labels = if (is.null(n_labels)) 0 else n_labels, names = names)
 }

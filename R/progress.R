@@ -27,10 +27,15 @@ bar_progress <- function(n_epochs) {
     id <- cli::cli_progress_bar(
         total = n_epochs, .envir = owner, clear = FALSE,
         format = "Training {cli::pb_bar} {cli::pb_current}/{cli::pb_total} epochs | {cli::pb_status} | ETA {cli::pb_eta}",
-        format_done = "Trained {cli::pb_total} epochs in {cli::pb_elapsed} | {cli::pb_status}"
+        format_done = "Trained {owner$epoch} epoch{?s} in {cli::pb_elapsed} | {owner$loss}"
     )
+    owner$epoch <- 0L
+    owner$loss <- ""
     list(
         update = function(epoch, n_epochs, loss) {
+            # Where training ends before its time, the last line says how far it came.
+            owner$epoch <- epoch
+            if (is.finite(loss)) owner$loss <- sprintf("loss %.1f", loss)
             cli::cli_progress_update(id = id, set = epoch, status = sprintf("loss %.1f", loss), .envir = owner)
         },
         done = function() cli::cli_progress_done(id = id, .envir = owner)
