@@ -16,7 +16,6 @@
 #'
 #' @param post,object,other posteriors.
 #' @param soft `TRUE` gives the probability of every label.
-#' @param ... for `predict()`: `soft`.
 #' @return `compute_predictions()`: a data.frame with one row a cell, in the order of `indices(post)`, its name as row
 #'   name: `label` (`NA` if it has none), `prediction` and its `probability`; with `soft = TRUE` `label` and a column for
 #'   each label. The others: one number from 0 to 1, `NA` if no cell has a label.

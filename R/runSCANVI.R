@@ -6,7 +6,7 @@
 #' model says of every cell: its place in latent space and its label.
 #'
 #' @inheritParams runSCVI
-#' @param labels name of a column of `colData(x)`, or a vector or factor with one element a cell.
+#' @param batch,labels name of a column of `colData(x)`, or a vector or factor with one element a cell.
 #' @param unlabeled the label that stands for "not known"; `NA` always does, too.
 #' @param n_epochs,n_epochs_scanvi number of epochs of the VAE, `NULL` as for [runSCVI()], and of the SCANVI; `NULL` picks
 #'   a third of the former, but at least 2 and at most 10.

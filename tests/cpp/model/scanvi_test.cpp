@@ -139,6 +139,23 @@ TEST_CASE("scanvi: q(z2 | z1, y) by hand, for a label of one's choice") {
   }
 }
 
+TEST_CASE("scanvi: the networks of z2 have as many layers as those of z, and see the label in each") {
+  using Shape = std::vector<std::int64_t>;
+  for (const std::int64_t n_layers : {1, 2, 3}) {
+    VaeOptions options = options_with();
+    options.n_layers = n_layers;
+    const State state = live_state(*toy_model(options));
+    for (const std::string network : {"encoder_z2_z1.encoder", "decoder_z1_z2.decoder"}) {
+      const std::string layers = network + ".fc_layers.Layer ";
+      CHECK(find(state, layers + "0.0.weight").sizes() == Shape{8, 3 + 3});
+      for (std::int64_t k = 1; k < n_layers; ++k) {
+        CHECK(find(state, layers + std::to_string(k) + ".0.weight").sizes() == Shape{8, 8 + 3});
+      }
+      CHECK_THROWS(find(state, layers + std::to_string(n_layers) + ".0.weight"));
+    }
+  }
+}
+
 TEST_CASE("scanvi: the classifier looks at the mean of z1, with groups at the group first") {
   const at::NoGradGuard no_grad;
   for (const std::vector<std::int64_t>& groups :

@@ -170,9 +170,9 @@ TEST_CASE("fit minibatches: the loss without labels, plus ratio times the classi
 
 TEST_CASE("fit minibatches: without labels or without weight, the labels' values do not matter") {
   for (const ModelType type : {ModelType::vaec, ModelType::scanvi}) {
-    const auto fitted = [&](double ratio, std::int64_t label) {
+    const auto fitted = [&](double ratio, std::optional<std::int64_t> label) {
       LabelledScene scene(type);
-      scene.minibatch.label.fill_(label);
+      scene.minibatch.label = label ? at::full({20}, *label, at::kLong) : at::Tensor();
       ClassificationOptions classification;
       classification.ratio = ratio;
       scene.first_loss(classification);
@@ -180,6 +180,7 @@ TEST_CASE("fit minibatches: without labels or without weight, the labels' values
       return copy_state(*scene.model);
     };
     CHECK(same_bits(fitted(0, 1), fitted(0, 2)));
+    CHECK(same_bits(fitted(0, 1), fitted(1, std::nullopt)));  // running statistics included
     CHECK_FALSE(same_bits(fitted(1, 1), fitted(1, 2)));
   }
 }
