@@ -105,6 +105,10 @@ split_seed <- function(seed, n) {
 # The settings of one comparison: "auto" becomes a number.
 with_pseudocount <- function(settings, post, first, second, population1, population2) {
     if (!identical(settings$pseudocount, "auto")) return(settings)
+    if (!settings$change) {  # nothing has a logarithm taken
+        settings$pseudocount <- 0
+        return(settings)
+    }
     floor <- 1e-10
     of_population <- function(these, population) {
         silent <- which(Matrix::rowSums(post@gene_dataset@counts[, post@indices[these], drop = FALSE]) == 0)

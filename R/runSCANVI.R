@@ -20,7 +20,7 @@
 #' @references Xu et al. (2021) *Molecular Systems Biology* 17:e9620.
 #' @examples
 #' sce <- example_pbmc()
-#' sce$known <- ifelse(runif(ncol(sce)) < 0.2, as.character(sce$cell_type), NA)
+#' sce$known <- replace(as.character(sce$cell_type), seq_len(ncol(sce)) %% 5 > 0, NA)
 #' sce <- runSCANVI(sce, batch = "batch", labels = "known", n_epochs = 10, n_hidden = 32, seed = 1)
 #' table(sce$scanvi_label, sce$cell_type)
 #' @name runSCANVI

@@ -103,15 +103,14 @@ for (kind in names(trainers)) {
 
 test_that("fitting the classifier alone changes nothing else", {
     start <- small(SCANVI, partly)
-    before <- weights(start)
-    # No step on the rest: its loss has no weight, and Adam's decay is off.
-    joint <- function(n) {
+    # One epoch of the same single step, with and without the classifier's own epoch after it.
+    trained_with <- function(n) {
         model <- clone(start)
         trainer <- SemiSupervisedTrainer(model, partly, n_epochs_classifier = n, classification_ratio = 0)
         weights(train(trainer, n_epochs = 1, seed = 1))
     }
-    once <- joint(1)
-    never <- joint(0)
+    once <- trained_with(1)
+    never <- trained_with(0)
     changed <- names(once)[!mapply(identical, once, never)]
     expect_true(all(startsWith(changed, "classifier.")))
     expect_gt(length(changed), 3)

@@ -122,10 +122,12 @@ test_that("an automatic pseudocount is the model's level of genes that are not t
     z <- which(label_of(post) == "z")
     population <- sample_population(post, z, 200L, 1:2, 1)
     estimate <- function(post, first, second) {
-        with_pseudocount(list(pseudocount = "auto"), post, first, second, population, population)$pseudocount
+        with_pseudocount(list(pseudocount = "auto", change = TRUE), post, first, second, population, population)$pseudocount
     }
     # All genes are expressed here: the floor.
     expect_equal(estimate(post, z, z), 1e-10)
+    vanilla <- function(...) get_bayes_factors(post, 1:20, 60:80, n_samples = 60, seed = 1, ...)
+    expect_identical(vanilla(pseudocounts = "auto"), vanilla())
     expect_identical(with_pseudocount(list(pseudocount = 3), post, z, z, population, population)$pseudocount, 3)
     silent <- post
     silent@gene_dataset@counts[c("g5", "g6"), z] <- 0

@@ -13,7 +13,7 @@ class EndlessCells {
  public:
   EndlessCells(std::vector<std::int64_t> cells, std::int64_t batch_size, RandomStream random);
   std::vector<std::int64_t> next();
-  // Minibatches until every cell was seen once.
+  // Minibatches of one time through the cells; a remainder too small for one waits for another order.
   std::int64_t n_minibatches() const;
 
  private:
