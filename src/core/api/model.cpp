@@ -27,6 +27,35 @@ void check_codes(const std::vector<std::int64_t>& codes, std::int64_t n_cells, s
   }
 }
 
+// (B, n), undefined for none.
+at::Tensor categorical_covariates(const Cells& cells, std::int64_t n_cells, const VaeImpl& vae) {
+  const std::vector<std::int64_t>& sizes = vae.options().n_categories;
+  if (sizes.empty()) return at::Tensor();
+  if (cells.categorical.size() != sizes.size()) {
+    throw InvalidArgument("covariates: the model has " + std::to_string(sizes.size()) + " categorical ones, given are " +
+                          std::to_string(cells.categorical.size()));
+  }
+  std::vector<at::Tensor> columns;
+  for (std::size_t k = 0; k < sizes.size(); ++k) {
+    if (cells.categorical[k].empty()) throw InvalidArgument("a covariate has no codes");
+    check_codes(cells.categorical[k], n_cells, sizes[k], "covariates");
+    columns.push_back(codes_to_tensor(cells.categorical[k]));
+  }
+  return at::stack(columns, 1).to(vae.device());
+}
+
+// (B, m), undefined for none.
+at::Tensor continuous_covariates(const Cells& cells, std::int64_t n_cells, const VaeImpl& vae) {
+  const auto n = static_cast<std::int64_t>(vae.options().continuous.size());
+  if (n == 0) return at::Tensor();
+  const at::Tensor values = to_tensor(cells.continuous);
+  if (!values.defined() || values.dim() != 2 || values.size(0) != n_cells || values.size(1) != n) {
+    throw InvalidArgument("covariates: the model has " + std::to_string(n) + " continuous ones, of " +
+                          std::to_string(n_cells) + " cells each");
+  }
+  return values.to(vae.device());
+}
+
 Minibatch to_minibatch(const Cells& cells, const VaeImpl& vae) {
   Minibatch minibatch;
   minibatch.x = to_tensor(cells.x);
@@ -42,6 +71,8 @@ Minibatch to_minibatch(const Cells& cells, const VaeImpl& vae) {
     if (tensor.numel() != n) throw InvalidArgument(std::string(name) + " must have one element a cell");
     return tensor.view({n, 1}).to(vae.device());
   };
+  minibatch.categorical = categorical_covariates(cells, n, vae);
+  minibatch.continuous = continuous_covariates(cells, n, vae);
   minibatch.local_l_mean = per_cell(cells.local_l_mean, "local_l_mean");
   minibatch.local_l_var = per_cell(cells.local_l_var, "local_l_var");
   minibatch.x = minibatch.x.to(vae.device());
@@ -104,13 +135,11 @@ NamedArrays Model::inference(const Cells& cells, std::int64_t n_samples, std::op
     const EvaluationScope evaluation(vae);
     RandomStream random(seed);
     const Minibatch minibatch = to_minibatch(cells, *vae);
-    const EncodedCells encoded = vae->encode(minibatch.x, minibatch.label, random);
+    const EncodedCells encoded = vae->encode(minibatch.x, minibatch, random);
     const auto draws = n_samples == 1 ? std::nullopt : std::make_optional(n_samples);
     const LatentDraw drawn = vae->draw(encoded, draws, to_noise(noise), random);
-    const at::Tensor batch = transform_batch
-                                 ? at::full({minibatch.size()}, *transform_batch, at::kLong).to(vae->device())
-                                 : minibatch.batch_index;
-    const CountParameters parameters = vae->decode(drawn, batch, minibatch.label, /*want_dropout=*/true, random);
+    const CountParameters parameters =
+        vae->decode(drawn, as_batch(minibatch, transform_batch), /*want_dropout=*/true, random);
     return NamedArrays{{"px_scale", to_array(parameters.px_scale)},
                        {"px_rate", to_array(parameters.px_rate)},
                        {"px_r", to_array(parameters.px_r)},
@@ -152,7 +181,7 @@ NamedArrays Model::latents(const Cells& cells, const NoiseArrays& noise, std::ui
     RandomStream random(seed);
     const Minibatch minibatch = to_minibatch(cells, *vae);
     const at::Tensor z1 =
-        vae->draw_z(vae->encode_z(minibatch.x, minibatch.label, random), std::nullopt, to_noise(noise).z, random).z;
+        vae->draw_z(vae->encode_z(minibatch.x, minibatch, random), std::nullopt, to_noise(noise).z, random).z;
     const at::Tensor z2 = scanvi->encode_z2(z1, minibatch.label, random).mean;
     return NamedArrays{{"z1", to_array(z1)}, {"z2", to_array(z2)}};
   });
@@ -163,7 +192,8 @@ Array Model::classify(const Cells& cells) {
     Vae& vae = handle_->vae;
     const EvaluationScope evaluation(vae);
     RandomStream unused(0);  // dropout, which evaluation does without
-    return to_array(at::exp(vae->classify(to_minibatch(cells, *vae).x, unused)));
+    const Minibatch minibatch = to_minibatch(cells, *vae);
+    return to_array(at::exp(vae->classify(minibatch.x, minibatch, unused)));
   });
 }
 

@@ -26,6 +26,15 @@ at::Tensor select(const std::vector<T>& values, const std::int64_t* cells, std::
   return out;
 }
 
+// One column a covariate; undefined if there is none.
+template <class T>
+at::Tensor select_columns(const std::vector<std::vector<T>>& covariates, const std::int64_t* cells, std::int64_t n,
+                          at::ScalarType type, c10::Device device) {
+  std::vector<at::Tensor> columns;
+  for (const auto& values : covariates) columns.push_back(select(values, cells, n, type));
+  return columns.empty() ? at::Tensor() : at::stack(columns, 1).to(device);
+}
+
 }  // namespace
 
 Minibatch gather_minibatch(const Dataset& dataset, const std::int64_t* cells, std::int64_t n, CountsKind kind,
@@ -40,6 +49,8 @@ Minibatch gather_minibatch(const Dataset& dataset, const std::int64_t* cells, st
   minibatch.local_l_var = select(dataset.local_var, cells, n, at::kFloat).unsqueeze(1).to(device);
   minibatch.batch_index = select(dataset.batch, cells, n, at::kLong).to(device);
   minibatch.label = select(dataset.label, cells, n, at::kLong).to(device);
+  minibatch.categorical = select_columns(dataset.categorical, cells, n, at::kLong, device);
+  minibatch.continuous = select_columns(dataset.continuous, cells, n, at::kFloat, device);
   return minibatch;
 }
 

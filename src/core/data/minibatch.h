@@ -3,16 +3,15 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "core/data/conditions.h"
 #include "core/data/dataset.h"
 
 namespace rscvi {
 
-struct Minibatch {
+struct Minibatch : Conditions {
   at::Tensor x;             // (B, G) float32 counts
   at::Tensor local_l_mean;  // (B, 1) float32
   at::Tensor local_l_var;   // (B, 1) float32
-  at::Tensor batch_index;   // (B) int64
-  at::Tensor label;         // (B) int64
 
   std::int64_t size() const { return x.size(0); }
 };

@@ -13,7 +13,7 @@ constexpr double smallest_share = 1e-8;  // of a group's labels together: guards
 
 FullyConnectedOptions z2_block(const VaeOptions& options, double dropout_rate) {
   FullyConnectedOptions block = encoder_block(options, options.n_latent, options.n_layers);
-  block.n_categories = {options.n_labels};
+  block.covariates.n_categories = {options.n_labels};
   block.dropout_rate = dropout_rate;
   return block;
 }
@@ -41,25 +41,25 @@ at::Tensor ScanviImpl::classify_z1(const at::Tensor& z1, RandomStream& random) {
   return log_q + (log_group - at::log(share + smallest_share)).index_select(1, group);
 }
 
-at::Tensor ScanviImpl::classify(const at::Tensor& x, RandomStream& random) {
-  return classify_z1(encode_z(x, at::Tensor(), random).mean, random);
+at::Tensor ScanviImpl::classify(const at::Tensor& x, const Conditions& conditions, RandomStream& random) {
+  return classify_z1(encode_z(x, conditions, random).mean, random);
 }
 
 GaussianParameters ScanviImpl::encode_z2(const at::Tensor& z1, const at::Tensor& label, RandomStream& random) {
-  return encoder_z2_z1_->forward(z1, {label}, random);
+  return encoder_z2_z1_->forward(z1, {{label}}, random);
 }
 
 LossTerms ScanviImpl::terms_of_z1(const Minibatch& minibatch, const Noise& noise, at::Tensor& z1,
                                   RandomStream& random) {
-  const EncodedCells encoded = encode(minibatch.x, at::Tensor(), random);
+  const EncodedCells encoded = encode(minibatch.x, minibatch, random);
   const LatentDraw drawn = draw(encoded, std::nullopt, noise, random);
   const bool want_dropout = options_.reconstruction_loss == ReconstructionLoss::zinb;
-  const CountParameters parameters = decode(drawn, minibatch.batch_index, at::Tensor(), want_dropout, random);
+  const CountParameters parameters = decode(drawn, minibatch, want_dropout, random);
   z1 = drawn.z;
   LossTerms terms;
   terms.reconst_loss = -log_likelihood(minibatch.x, parameters);
   terms.kl_z1 = log_normal(z1, encoded.qz_m, encoded.qz_v);
-  terms.kl_l = kl_between_normals(encoded.ql_m, encoded.ql_v, minibatch.local_l_mean, minibatch.local_l_var);
+  terms.kl_l = kl_of_library({encoded.ql_m, encoded.ql_v}, minibatch);
   return terms;
 }
 
@@ -67,7 +67,7 @@ ScanviImpl::Z2Terms ScanviImpl::terms_of_z2(const at::Tensor& z1, const at::Tens
                                             RandomStream& random) {
   const GaussianParameters q = encode_z2(z1, label, random);
   const at::Tensor z2 = draw_normal(q, std::nullopt, noise, "z2", random);
-  const GaussianParameters p = decoder_z1_z2_->forward(z2, {label}, random);
+  const GaussianParameters p = decoder_z1_z2_->forward(z2, {{label}}, random);
   return {log_normal(z1, p.mean, p.variance), kl_to_standard_normal(q.mean, q.variance)};
 }
 

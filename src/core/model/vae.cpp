@@ -22,11 +22,20 @@ CountDistribution distribution_of(ReconstructionLoss loss) {
 // Labels that the networks of z see: VAEC is conditioned on them, all other models are not.
 std::int64_t label_columns(const VaeOptions& options) { return options.type == ModelType::vaec ? options.n_labels : 0; }
 
+CovariateSizes covariate_sizes(const VaeOptions& options, bool with_batch_and_covariates) {
+  if (!with_batch_and_covariates) return {{0, label_columns(options)}, 0};
+  CovariateSizes sizes = {{options.n_batch, label_columns(options)},
+                          static_cast<std::int64_t>(options.continuous.size())};
+  sizes.n_categories.insert(sizes.n_categories.end(), options.n_categories.begin(), options.n_categories.end());
+  return sizes;
+}
+
 std::shared_ptr<CountDecoder> make_decoder(const VaeOptions& options, RandomStream& random) {
+  const CovariateSizes sizes = covariate_sizes(options, /*with_batch_and_covariates=*/true);
   if (options.type == ModelType::ldvae) {
     LinearDecoderOptions linear;
     linear.n_latent = options.n_latent;
-    linear.n_categories = {options.n_batch};
+    linear.covariates = sizes;
     linear.n_genes = options.n_input;
     linear.use_batch_norm = options.use_batch_norm;
     linear.bias = options.bias;
@@ -35,10 +44,24 @@ std::shared_ptr<CountDecoder> make_decoder(const VaeOptions& options, RandomStre
   FullyConnectedOptions block;
   block.n_in = options.n_latent;
   block.n_out = options.n_hidden;
-  block.n_categories = {options.n_batch, label_columns(options)};
+  block.covariates = sizes;
   block.n_layers = options.n_layers;
   block.n_hidden = options.n_hidden;
   return std::make_shared<DecoderImpl>(block, options.n_input, random);
+}
+
+// (value - mean) / sd of each continuous covariate.
+at::Tensor standardised(const std::vector<ContinuousCovariate>& covariates, const at::Tensor& values) {
+  std::vector<double> mean, sd;
+  for (const ContinuousCovariate& covariate : covariates) mean.push_back(covariate.mean), sd.push_back(covariate.sd);
+  const auto row = [&](const std::vector<double>& x) { return at::tensor(x, values.options()).unsqueeze(0); };
+  return (values - row(mean)) / row(sd);
+}
+
+// ln of the number of counts, (B, 1); 0 for a cell without any, as the prior of the library takes it.
+at::Tensor log_total(const at::Tensor& x) {
+  const at::Tensor total = x.sum(1, /*keepdim=*/true);
+  return at::where(total > 0, at::log(total), at::zeros_like(total));
 }
 
 std::string describe(at::IntArrayRef sizes) {
@@ -48,6 +71,19 @@ std::string describe(at::IntArrayRef sizes) {
 }
 
 }  // namespace
+
+Covariates covariates_of(const VaeOptions& options, const Conditions& conditions) {
+  Covariates out;
+  out.codes = {conditions.batch_index, conditions.label};
+  for (std::size_t k = 0; k < options.n_categories.size() && conditions.categorical.defined(); ++k) {
+    out.codes.push_back(conditions.categorical.select(1, static_cast<std::int64_t>(k)));
+  }
+  const auto n_continuous = static_cast<std::int64_t>(options.continuous.size());
+  if (n_continuous > 0 && conditions.continuous.defined() && conditions.continuous.size(1) == n_continuous) {
+    out.values = standardised(options.continuous, conditions.continuous);
+  }
+  return out;
+}
 
 FullyConnectedOptions encoder_block(const VaeOptions& options, std::int64_t n_in, std::int64_t n_layers) {
   FullyConnectedOptions block;
@@ -90,11 +126,16 @@ VaeImpl::VaeImpl(const VaeOptions& options, RandomStream& random) : options_(opt
     case Dispersion::gene_cell: break;
   }
   if (px_r_.defined()) px_r_ = register_parameter("px_r", px_r_);
+  const CovariateSizes sizes = covariate_sizes(options, options.encode_covariates);
   FullyConnectedOptions z_block = encoder_block(options, n_genes, options.n_layers);
-  z_block.n_categories = {label_columns(options)};
+  z_block.covariates = sizes;
   z_encoder_ = register_module("z_encoder", Encoder(z_block, options.n_latent, random));
-  const FullyConnectedOptions l_block = encoder_block(options, n_genes, /*n_layers=*/1);
-  l_encoder_ = register_module("l_encoder", Encoder(l_block, /*n_out=*/1, random));
+  if (options.library == Library::latent) {
+    FullyConnectedOptions l_block = encoder_block(options, n_genes, /*n_layers=*/1);
+    l_block.covariates = sizes;
+    l_block.covariates.n_categories[1] = 0;  // the library does not depend on the label
+    l_encoder_ = register_module("l_encoder", Encoder(l_block, /*n_out=*/1, random));
+  }
   decoder_ = register_module("decoder", make_decoder(options, random));
 }
 
@@ -102,25 +143,34 @@ c10::Device VaeImpl::device() const { return parameters().front().device(); }
 
 at::Tensor VaeImpl::encoder_input(const at::Tensor& x) const { return options_.log_variational ? at::log1p(x) : x; }
 
-GaussianParameters VaeImpl::encode_z(const at::Tensor& x, const at::Tensor& label, RandomStream& random) {
-  return z_encoder_->forward(encoder_input(x), {label}, random);
+GaussianParameters VaeImpl::encode_z(const at::Tensor& x, const Conditions& conditions, RandomStream& random) {
+  return z_encoder_->forward(encoder_input(x), covariates_of(options_, conditions), random);
 }
 
-GaussianParameters VaeImpl::encode_library(const at::Tensor& x, RandomStream& random) {
-  return l_encoder_->forward(encoder_input(x), {}, random);
+GaussianParameters VaeImpl::encode_library(const at::Tensor& x, const Conditions& conditions, RandomStream& random) {
+  if (l_encoder_) return l_encoder_->forward(encoder_input(x), covariates_of(options_, conditions), random);
+  const at::Tensor library = log_total(x);
+  return {library, at::zeros_like(library)};
 }
 
-EncodedCells VaeImpl::encode(const at::Tensor& x, const at::Tensor& label, RandomStream& random) {
-  const at::Tensor input = encoder_input(x);
-  const GaussianParameters z = z_encoder_->forward(input, {label}, random);
-  const GaussianParameters l = l_encoder_->forward(input, {}, random);
+EncodedCells VaeImpl::encode(const at::Tensor& x, const Conditions& conditions, RandomStream& random) {
+  const GaussianParameters z = encode_z(x, conditions, random), l = encode_library(x, conditions, random);
   return {z.mean, z.variance, l.mean, l.variance};
+}
+
+at::Tensor VaeImpl::kl_of_library(const GaussianParameters& ql, const Minibatch& minibatch) const {
+  if (!l_encoder_) return at::zeros({minibatch.size()}, minibatch.x.options());
+  return kl_between_normals(ql.mean, ql.variance, minibatch.local_l_mean, minibatch.local_l_var);
 }
 
 LatentDraw VaeImpl::draw(const EncodedCells& encoded, std::optional<std::int64_t> n_samples, const Noise& noise,
                          RandomStream& random) const {
   LatentDraw draw = draw_z({encoded.qz_m, encoded.qz_v}, n_samples, noise.z, random);
-  draw.library = draw_normal({encoded.ql_m, encoded.ql_v}, n_samples, noise.library, "library", random);
+  if (l_encoder_) {
+    draw.library = draw_normal({encoded.ql_m, encoded.ql_v}, n_samples, noise.library, "library", random);
+  } else {
+    draw.library = n_samples ? encoded.ql_m.expand({*n_samples, -1, -1}) : encoded.ql_m;
+  }
   return draw;
 }
 
@@ -143,17 +193,15 @@ at::Tensor VaeImpl::dispersion(const at::Tensor& batch_index, const at::Tensor& 
   return at::exp(px_r_.t().index_select(0, code));
 }
 
-CountParameters VaeImpl::decode(const LatentDraw& draw, const at::Tensor& batch_index, const at::Tensor& label,
-                                bool want_dropout, RandomStream& random) {
+CountParameters VaeImpl::decode(const LatentDraw& draw, const Conditions& conditions, bool want_dropout,
+                                RandomStream& random) {
   const bool many = draw.z.dim() == 3;
   const at::Tensor z = many ? draw.z.flatten(0, 1) : draw.z;
-  const auto repeated = [&](const at::Tensor& code) {
-    return many && code.defined() ? code.repeat({draw.z.size(0)}) : code;
-  };
+  const Conditions of_draws = many ? repeated(conditions, draw.z.size(0)) : conditions;
   DecoderWants wants;
   wants.dispersion = options_.dispersion == Dispersion::gene_cell;
   wants.dropout = want_dropout;
-  const DecoderOutput decoded = decoder_->forward(z, {repeated(batch_index), repeated(label)}, wants, random);
+  const DecoderOutput decoded = decoder_->forward(z, covariates_of(options_, of_draws), wants, random);
 
   const auto shaped = [&](const at::Tensor& out) {
     return many && out.defined() ? out.view({draw.z.size(0), draw.z.size(1), out.size(-1)}) : out;
@@ -161,14 +209,14 @@ CountParameters VaeImpl::decode(const LatentDraw& draw, const at::Tensor& batch_
   CountParameters parameters;
   parameters.px_scale = shaped(decoded.scale);
   if (draw.library.defined()) parameters.px_rate = at::exp(draw.library) * parameters.px_scale;
-  parameters.px_r = wants.dispersion ? at::exp(shaped(decoded.log_dispersion)) : dispersion(batch_index, label);
+  parameters.px_r = wants.dispersion ? at::exp(shaped(decoded.log_dispersion))
+                                       : dispersion(conditions.batch_index, conditions.label);
   parameters.px_dropout = shaped(decoded.dropout);
   return parameters;
 }
 
-at::Tensor VaeImpl::decode_hidden(const at::Tensor& z, const at::Tensor& batch_index, const at::Tensor& label,
-                                  RandomStream& random) {
-  return decoder_->hidden(z, {batch_index, label}, random);
+at::Tensor VaeImpl::decode_hidden(const at::Tensor& z, const Conditions& conditions, RandomStream& random) {
+  return decoder_->hidden(z, covariates_of(options_, conditions), random);
 }
 
 at::Tensor VaeImpl::scale_logits(const at::Tensor& hidden, std::int64_t first, std::int64_t n) {
@@ -186,20 +234,19 @@ at::Tensor VaeImpl::draw_counts(const CountParameters& parameters, RandomStream&
 }
 
 LossTerms VaeImpl::loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random) {
-  const EncodedCells encoded = encode(minibatch.x, minibatch.label, random);
+  const EncodedCells encoded = encode(minibatch.x, minibatch, random);
   const LatentDraw drawn = draw(encoded, std::nullopt, noise, random);
   const bool want_dropout = options_.reconstruction_loss == ReconstructionLoss::zinb;
-  const CountParameters parameters = decode(drawn, minibatch.batch_index, minibatch.label, want_dropout, random);
+  const CountParameters parameters = decode(drawn, minibatch, want_dropout, random);
   return {-log_likelihood(minibatch.x, parameters), kl_to_standard_normal(encoded.qz_m, encoded.qz_v),
-          kl_between_normals(encoded.ql_m, encoded.ql_v, minibatch.local_l_mean, minibatch.local_l_var), at::Tensor(),
-          at::Tensor()};
+          kl_of_library({encoded.ql_m, encoded.ql_v}, minibatch), at::Tensor(), at::Tensor()};
 }
 
 at::Tensor VaeImpl::objective(const LossTerms& terms, double kl_weight) const {
   return terms.reconst_loss + terms.kl_l + kl_weight * terms.kl_z;
 }
 
-at::Tensor VaeImpl::classify(const at::Tensor&, RandomStream&) {
+at::Tensor VaeImpl::classify(const at::Tensor&, const Conditions&, RandomStream&) {
   throw InvalidArgument("this model predicts no labels: it has no classifier");
 }
 

@@ -1,7 +1,7 @@
 // The variational autoencoder of scVI (Lopez et al. 2018, Nature Methods 15:1053; scvi 0.6.8, models/vae.py).
 //
 //   z ~ N(0, I) or its softmax,  l ~ N(local mean, local variance)            priors
-//   rho = softmax(decoder(z, batch)),  mu = exp(l) rho                        mean of the counts
+//   rho = softmax(decoder(z, batch, covariates)),  mu = exp(l) rho                        mean of the counts
 //   x_g ~ ZINB / NB / Poisson(mu_g, theta_g, pi_g)
 //   q(z | x), q(l | x): diagonal Gaussians from two encoders
 //
@@ -66,11 +66,11 @@ class VaeImpl : public torch::nn::Module {
   const VaeOptions& options() const { return options_; }
   c10::Device device() const;
 
-  // `label` is for VAEC alone, and may be undefined otherwise.
-  EncodedCells encode(const at::Tensor& x, const at::Tensor& label, RandomStream& random);
-  // Its two halves.
-  GaussianParameters encode_z(const at::Tensor& x, const at::Tensor& label, RandomStream& random);
-  GaussianParameters encode_library(const at::Tensor& x, RandomStream& random);
+  // The encoders of a VAEC see the label; batch and covariates are seen with options.encode_covariates alone.
+  EncodedCells encode(const at::Tensor& x, const Conditions& conditions, RandomStream& random);
+  // Its two halves. An observed library has variance 0.
+  GaussianParameters encode_z(const at::Tensor& x, const Conditions& conditions, RandomStream& random);
+  GaussianParameters encode_library(const at::Tensor& x, const Conditions& conditions, RandomStream& random);
 
   // One draw (n_samples absent) of shape (B, .), or n_samples draws of shape (S, B, .).
   LatentDraw draw(const EncodedCells& encoded, std::optional<std::int64_t> n_samples, const Noise& noise,
@@ -80,15 +80,13 @@ class VaeImpl : public torch::nn::Module {
   LatentDraw draw_z(const GaussianParameters& qz, std::optional<std::int64_t> n_samples, const at::Tensor& noise,
                     RandomStream& random) const;
 
-  // `batch_index` is the batch to decode as, which need not be the observed one. Draws of shape (S, B, .) are decoded
-  // as S * B cells.
-  CountParameters decode(const LatentDraw& draw, const at::Tensor& batch_index, const at::Tensor& label,
-                         bool want_dropout, RandomStream& random);
+  // The batch to decode as need not be the observed one. Draws of shape (S, B, .) are decoded as S * B cells.
+  CountParameters decode(const LatentDraw& draw, const Conditions& conditions, bool want_dropout,
+                         RandomStream& random);
 
   // decode() for px_scale alone, a few genes at a time: hidden state of B draws, (B, n_hidden), and the logits whose
   // softmax over all genes is px_scale, for genes first .. first + n - 1, (B, n).
-  at::Tensor decode_hidden(const at::Tensor& z, const at::Tensor& batch_index, const at::Tensor& label,
-                           RandomStream& random);
+  at::Tensor decode_hidden(const at::Tensor& z, const Conditions& conditions, RandomStream& random);
   at::Tensor scale_logits(const at::Tensor& hidden, std::int64_t first, std::int64_t n);
 
   // ln p(x | parameters), (B).
@@ -106,7 +104,7 @@ class VaeImpl : public torch::nn::Module {
 
   // Models with a classifier alone; InvalidArgument for others.
   // ln q(y | x), (B, K).
-  virtual at::Tensor classify(const at::Tensor& x, RandomStream& random);
+  virtual at::Tensor classify(const at::Tensor& x, const Conditions& conditions, RandomStream& random);
   // loss_terms() without a look at the labels: averaged over q(y | x).
   virtual LossTerms unlabelled_loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random);
   // For fitting the classifier alone.
@@ -115,6 +113,8 @@ class VaeImpl : public torch::nn::Module {
 
  protected:
   at::Tensor encoder_input(const at::Tensor& x) const;
+  // KL(q(l | x) || p(l)), (B); 0 for an observed library.
+  at::Tensor kl_of_library(const GaussianParameters& ql, const Minibatch& minibatch) const;
   virtual at::Tensor dispersion(const at::Tensor& batch_index, const at::Tensor& label) const;
 
   VaeOptions options_;
@@ -122,7 +122,7 @@ class VaeImpl : public torch::nn::Module {
 
  private:
   Encoder z_encoder_{nullptr};
-  Encoder l_encoder_{nullptr};
+  Encoder l_encoder_{nullptr};  // empty for an observed library
   std::shared_ptr<CountDecoder> decoder_;
 };
 TORCH_MODULE(Vae);
@@ -131,6 +131,9 @@ TORCH_MODULE(Vae);
 // an error if it has another shape; without noise, it is drawn.
 at::Tensor draw_normal(const GaussianParameters& gaussian, std::optional<std::int64_t> n_samples,
                        const at::Tensor& noise, const char* name, RandomStream& random);
+
+// As the networks of z and x see them: batch, label, further covariates.
+Covariates covariates_of(const VaeOptions& options, const Conditions& conditions);
 
 // The fully connected block that a model of these options has in an encoder of so many inputs.
 FullyConnectedOptions encoder_block(const VaeOptions& options, std::int64_t n_in, std::int64_t n_layers);

@@ -57,6 +57,10 @@ LatentDistribution parse_latent_distribution(const std::string& name) {
       {{"normal", LatentDistribution::normal}, {"ln", LatentDistribution::logistic_normal}});
 }
 
+Library parse_library(const std::string& name) {
+  return parse<Library>("library", name, {{"latent", Library::latent}, {"observed", Library::observed}});
+}
+
 namespace {
 
 void require_rate(const char* option, double value) {
@@ -108,6 +112,11 @@ void validate(const VaeOptions& options) {
   }
   if (options.type == ModelType::scanvi && options.dispersion == Dispersion::gene_label) {
     throw InvalidArgument("dispersion \"gene-label\" does not go with SCANVI, whose decoder does not see labels");
+  }
+  for (const std::int64_t n : options.n_categories) require_at_least("categories of a covariate", n, 1);
+  for (const ContinuousCovariate& covariate : options.continuous) {
+    if (std::isfinite(covariate.mean) && std::isfinite(covariate.sd) && covariate.sd > 0) continue;
+    throw InvalidArgument("a continuous covariate needs a finite mean and a positive standard deviation");
   }
   validate_labels(options);
 }

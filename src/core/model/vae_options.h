@@ -12,6 +12,13 @@ namespace rscvi {
 enum class Dispersion { gene, gene_batch, gene_label, gene_cell };
 enum class ReconstructionLoss { zinb, nb, poisson };
 enum class LatentDistribution { normal, logistic_normal };
+// The library size of a cell: a latent variable, or the number of its counts.
+enum class Library { latent, observed };
+
+// Networks see (value - mean) / sd.
+struct ContinuousCovariate {
+  double mean = 0, sd = 1;
+};
 
 // VAE; with a linear decoder (LDVAE); conditioned on the label (VAEC); with a prior that knows of labels (SCANVI).
 enum class ModelType { vae, ldvae, vaec, scanvi };
@@ -38,6 +45,12 @@ struct VaeOptions {
   ReconstructionLoss reconstruction_loss = ReconstructionLoss::zinb;
   LatentDistribution latent_distribution = LatentDistribution::normal;
 
+  // Beyond 0.6.8.
+  std::vector<std::int64_t> n_categories;          // of each further categorical covariate
+  std::vector<ContinuousCovariate> continuous;     // further continuous covariates
+  bool encode_covariates = false;  // encoders, too, see batch and covariates, not the decoder alone
+  Library library = Library::latent;
+
   // LDVAE: of its decoder.
   bool use_batch_norm = true;
   bool bias = false;
@@ -60,6 +73,7 @@ ModelType parse_model_type(const std::string& name);
 Dispersion parse_dispersion(const std::string& name);
 ReconstructionLoss parse_reconstruction_loss(const std::string& name);
 LatentDistribution parse_latent_distribution(const std::string& name);
+Library parse_library(const std::string& name);
 
 // InvalidArgument, naming the option, if no model can be built with these.
 void validate(const VaeOptions& options);

@@ -25,7 +25,7 @@ VaecImpl::VaecImpl(const VaeOptions& options, RandomStream& random) : LabelledVa
   classifier_ = register_module("classifier", make_classifier(options.n_input, n_labels(), random));
 }
 
-at::Tensor VaecImpl::classify(const at::Tensor& x, RandomStream& random) {
+at::Tensor VaecImpl::classify(const at::Tensor& x, const Conditions&, RandomStream& random) {
   return classifier_->forward(at::log1p(x), random);
 }
 
@@ -37,24 +37,23 @@ LossTerms VaecImpl::loss_terms(const Minibatch& minibatch, const Noise& noise, R
 LossTerms VaecImpl::unlabelled_loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random) {
   const FlagScope scope(in_loss_);
   const std::int64_t n = minibatch.size(), k = n_labels();
-  const GaussianParameters ql = encode_library(minibatch.x, random);
+  const GaussianParameters ql = encode_library(minibatch.x, minibatch, random);
 
   // Every cell with every label. As in 0.6.8 the library is encoded and drawn anew for each.
-  Minibatch rows;
-  rows.x = minibatch.x.repeat({k, 1});
-  if (minibatch.batch_index.defined()) rows.batch_index = minibatch.batch_index.repeat({k});
-  rows.label = every_label(k, n, minibatch.x.device());
-  const EncodedCells encoded = encode(rows.x, rows.label, random);
+  const at::Tensor x = minibatch.x.repeat({k, 1});
+  Conditions conditions = repeated(minibatch, k);
+  conditions.label = every_label(k, n, minibatch.x.device());
+  const EncodedCells encoded = encode(x, conditions, random);
   const LatentDraw drawn = draw(encoded, std::nullopt, noise, random);
   const bool want_dropout = options_.reconstruction_loss == ReconstructionLoss::zinb;
-  const CountParameters parameters = decode(drawn, rows.batch_index, rows.label, want_dropout, random);
+  const CountParameters parameters = decode(drawn, conditions, want_dropout, random);
 
-  const at::Tensor log_q = classify(minibatch.x, random);
+  const at::Tensor log_q = classify(minibatch.x, minibatch, random);
   const at::Tensor q = at::exp(log_q);
   LossTerms terms;
-  terms.reconst_loss = average_over_labels(-log_likelihood(rows.x, parameters), q);
+  terms.reconst_loss = average_over_labels(-log_likelihood(x, parameters), q);
   terms.kl_z = average_over_labels(kl_to_standard_normal(encoded.qz_m, encoded.qz_v), q);
-  terms.kl_l = kl_between_normals(ql.mean, ql.variance, minibatch.local_l_mean, minibatch.local_l_var);
+  terms.kl_l = kl_of_library(ql, minibatch);
   terms.kl_y = kl_of_labels(log_q);
   return terms;
 }

@@ -11,7 +11,7 @@ class VaecImpl : public LabelledVaeImpl {
   VaecImpl(const VaeOptions& options, RandomStream& random);
 
   // Of ln(1 + x), whatever the encoders see.
-  at::Tensor classify(const at::Tensor& x, RandomStream& random) override;
+  at::Tensor classify(const at::Tensor& x, const Conditions& conditions, RandomStream& random) override;
   // noise: z (K * B, L) and library (K * B, 1), label by label.
   LossTerms loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random) override;
   LossTerms unlabelled_loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random) override;

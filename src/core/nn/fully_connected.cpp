@@ -14,14 +14,6 @@ constexpr double batch_norm_eps = 0.001;
 
 }  // namespace
 
-std::int64_t n_columns(std::int64_t n_categories) { return n_categories > 1 ? n_categories : 0; }
-
-const at::Tensor& codes_of(const Covariates& covariates, std::size_t which, std::int64_t n_categories) {
-  if (which < covariates.size() && covariates[which].defined()) return covariates[which];
-  throw InvalidArgument("the model was built with " + std::to_string(n_categories) +
-                        " batches or labels, but the cells' codes were not given");
-}
-
 std::shared_ptr<torch::nn::Module> make_namespace() {
   struct Namespace : torch::nn::Module {};
   return std::make_shared<Namespace>();
@@ -47,30 +39,29 @@ at::Tensor BatchNormImpl::evaluate_from(const at::Tensor& x, std::int64_t first)
                         batch_norm_momentum, batch_norm_eps, /*cudnn_enabled=*/true);
 }
 
-FullyConnectedLayerImpl::FullyConnectedLayerImpl(std::int64_t n_in, std::int64_t n_out,
-                                                 std::vector<std::int64_t> n_categories, double dropout_rate,
-                                                 RandomStream& random)
-    : n_in_(n_in), n_categories_(std::move(n_categories)), dropout_rate_(dropout_rate) {
-  std::int64_t width = n_in;
-  for (const std::int64_t n : n_categories_) width += n_columns(n);
-  linear_ = register_module("0", Linear(width, n_out, random));
+FullyConnectedLayerImpl::FullyConnectedLayerImpl(std::int64_t n_in, std::int64_t n_out, CovariateSizes sizes,
+                                                 double dropout_rate, RandomStream& random)
+    : n_in_(n_in), sizes_(std::move(sizes)), dropout_rate_(dropout_rate) {
+  linear_ = register_module("0", Linear(n_in + n_columns(sizes_), n_out, random));
   batch_norm_ = register_module("1", BatchNorm(n_out));
 }
 
 at::Tensor FullyConnectedLayerImpl::forward(const at::Tensor& x, const Covariates& covariates, RandomStream& random) {
   at::Tensor h;
-  if (linear_->weight.size(1) == n_in_) {
+  if (n_columns(sizes_) == 0) {
     h = linear_->forward(x);
   } else {
     // A one-hot column picks a column of the weight: look it up and add it, rather than build the wide input.
     h = at::linear(x, linear_->weight.narrow(1, 0, n_in_), linear_->bias);
     std::int64_t start = n_in_;
-    for (std::size_t c = 0; c < n_categories_.size(); ++c) {
-      const std::int64_t n = n_columns(n_categories_[c]);
+    for (std::size_t c = 0; c < sizes_.n_categories.size(); ++c) {
+      const std::int64_t n = n_columns(sizes_.n_categories[c]);
       if (n == 0) continue;
       h = h + linear_->weight.narrow(1, start, n).t().index_select(0, codes_of(covariates, c, n));
       start += n;
     }
+    const std::int64_t n = sizes_.n_continuous;
+    if (n > 0) h = h + at::linear(values_of(covariates, n), linear_->weight.narrow(1, start, n));
   }
   h = at::relu(batch_norm_->forward(h));
   if (is_training() && dropout_rate_ > 0) h = h * random.dropout_mask(h, dropout_rate_);
@@ -84,7 +75,7 @@ FullyConnectedImpl::FullyConnectedImpl(const FullyConnectedOptions& options, Ran
     const std::int64_t to = i == options.n_layers - 1 ? options.n_out : options.n_hidden;
     layers_.push_back(layers->register_module(
         "Layer " + std::to_string(i),
-        FullyConnectedLayer(from, to, options.n_categories, options.dropout_rate, random)));
+        FullyConnectedLayer(from, to, options.covariates, options.dropout_rate, random)));
   }
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/random.h"
+#include "core/nn/covariates.h"
 #include "core/nn/linear.h"
 
 namespace rscvi {
@@ -15,9 +16,7 @@ namespace rscvi {
 struct FullyConnectedOptions {
   std::int64_t n_in = 1;
   std::int64_t n_out = 128;
-  // Number of categories of each covariate. Every layer's Linear gets their one-hot columns behind its input, in this
-  // order; a covariate with fewer than two categories has no columns.
-  std::vector<std::int64_t> n_categories;
+  CovariateSizes covariates;  // columns behind the input of every layer
   std::int64_t n_layers = 1;
   std::int64_t n_hidden = 128;  // width between layers
   double dropout_rate = 0;
@@ -35,31 +34,21 @@ class BatchNormImpl : public torch::nn::Module {
 };
 TORCH_MODULE(BatchNorm);
 
-// The codes (B, int64) of each covariate of a block, in the order of FullyConnectedOptions::n_categories. A covariate
-// without columns may be undefined.
-using Covariates = std::vector<at::Tensor>;
-
 // One layer: submodules "0" (Linear) and "1" (BatchNorm).
 class FullyConnectedLayerImpl : public torch::nn::Module {
  public:
-  FullyConnectedLayerImpl(std::int64_t n_in, std::int64_t n_out, std::vector<std::int64_t> n_categories,
-                          double dropout_rate, RandomStream& random);
+  FullyConnectedLayerImpl(std::int64_t n_in, std::int64_t n_out, CovariateSizes sizes, double dropout_rate,
+                          RandomStream& random);
   at::Tensor forward(const at::Tensor& x, const Covariates& covariates, RandomStream& random);
 
  private:
   std::int64_t n_in_;
-  std::vector<std::int64_t> n_categories_;
+  CovariateSizes sizes_;
   double dropout_rate_;
   Linear linear_{nullptr};
   BatchNorm batch_norm_{nullptr};
 };
 TORCH_MODULE(FullyConnectedLayer);
-
-// Columns that a covariate of so many categories adds to a layer's input: none for fewer than two.
-std::int64_t n_columns(std::int64_t n_categories);
-
-// The codes of a covariate with columns; InvalidArgument if they were not given.
-const at::Tensor& codes_of(const Covariates& covariates, std::size_t which, std::int64_t n_categories);
 
 // (B, n_in) -> (B, n_out). Layers are called "fc_layers.Layer 0", "fc_layers.Layer 1", ...
 class FullyConnectedImpl : public torch::nn::Module {

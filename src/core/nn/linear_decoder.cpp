@@ -5,8 +5,7 @@
 namespace rscvi {
 
 LinearFactorsImpl::LinearFactorsImpl(const LinearDecoderOptions& options, RandomStream& random) {
-  std::int64_t width = options.n_latent;
-  for (const std::int64_t n : options.n_categories) width += n_columns(n);
+  const std::int64_t width = options.n_latent + n_columns(options.covariates);
   const auto layers = register_module("fc_layers", make_namespace());
   const auto layer = layers->register_module("Layer 0", make_namespace());
   linear_ = layer->register_module("0", Linear(width, options.n_genes, random, options.bias));
@@ -26,7 +25,7 @@ at::Tensor LinearFactorsImpl::evaluate(const at::Tensor& input, std::int64_t fir
 }
 
 LinearDecoderImpl::LinearDecoderImpl(const LinearDecoderOptions& options, RandomStream& random)
-    : n_categories_(options.n_categories) {
+    : sizes_(options.covariates) {
   factor_regressor_ = register_module("factor_regressor", LinearFactors(options, random));
   px_dropout_decoder_ = register_module("px_dropout_decoder", LinearFactors(options, random));
 }
@@ -43,10 +42,11 @@ DecoderOutput LinearDecoderImpl::forward(const at::Tensor& z, const Covariates& 
 
 at::Tensor LinearDecoderImpl::hidden(const at::Tensor& z, const Covariates& covariates, RandomStream&) {
   std::vector<at::Tensor> columns = {z};
-  for (std::size_t c = 0; c < n_categories_.size(); ++c) {
-    const std::int64_t n = n_columns(n_categories_[c]);
+  for (std::size_t c = 0; c < sizes_.n_categories.size(); ++c) {
+    const std::int64_t n = n_columns(sizes_.n_categories[c]);
     if (n > 0) columns.push_back(at::one_hot(codes_of(covariates, c, n), n).to(z.scalar_type()));
   }
+  if (sizes_.n_continuous > 0) columns.push_back(values_of(covariates, sizes_.n_continuous));
   return at::cat(columns, 1);
 }
 

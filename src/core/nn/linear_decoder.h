@@ -8,7 +8,7 @@ namespace rscvi {
 
 struct LinearDecoderOptions {
   std::int64_t n_latent = 10;
-  std::vector<std::int64_t> n_categories;  // of the covariates, whose one-hot columns follow the latent variables
+  CovariateSizes covariates;  // their columns follow the latent variables
   std::int64_t n_genes = 1;
   bool use_batch_norm = true;  // over cells, gene by gene
   bool bias = false;
@@ -38,7 +38,7 @@ class LinearDecoderImpl : public CountDecoder {
   at::Tensor scale_logits(const at::Tensor& hidden, std::int64_t first, std::int64_t n) override;
 
  private:
-  std::vector<std::int64_t> n_categories_;
+  CovariateSizes sizes_;
   LinearFactors factor_regressor_{nullptr};
   LinearFactors px_dropout_decoder_{nullptr};
 };

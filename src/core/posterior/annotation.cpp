@@ -21,7 +21,7 @@ at::Tensor label_probabilities(const Posterior& posterior) {
   RandomStream unused(0);  // dropout, which evaluation does without
   at::Tensor out = at::empty({posterior.n_cells(), model->options().n_labels}, at::kFloat);
   for_each_minibatch(posterior, [&](const Minibatch& minibatch, std::int64_t start) {
-    out.narrow(0, start, minibatch.size()).copy_(at::exp(model->classify(minibatch.x, unused)));
+    out.narrow(0, start, minibatch.size()).copy_(at::exp(model->classify(minibatch.x, minibatch, unused)));
   });
   return out;
 }

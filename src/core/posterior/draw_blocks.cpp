@@ -14,8 +14,8 @@ at::Tensor some_draws(const at::Tensor& draws, std::int64_t first, std::int64_t 
 
 LatentDraw draw_all(VaeImpl& model, const Minibatch& minibatch, std::int64_t n_samples, bool want_library,
                     const Noise& noise, RandomStream& random) {
-  if (want_library) return model.draw(model.encode(minibatch.x, minibatch.label, random), n_samples, noise, random);
-  return model.draw_z(model.encode_z(minibatch.x, minibatch.label, random), n_samples, noise.z, random);
+  if (want_library) return model.draw(model.encode(minibatch.x, minibatch, random), n_samples, noise, random);
+  return model.draw_z(model.encode_z(minibatch.x, minibatch, random), n_samples, noise.z, random);
 }
 
 }  // namespace
@@ -37,10 +37,6 @@ void for_each_draw(const Posterior& posterior, std::int64_t n_samples, bool want
       visit(minibatch, some, {start, sample});
     }
   });
-}
-
-at::Tensor batch_to_decode(const Minibatch& minibatch, std::optional<std::int64_t> batch) {
-  return batch ? at::full_like(minibatch.batch_index, *batch) : minibatch.batch_index;
 }
 
 at::Tensor pick_genes(const at::Tensor& tensor, const at::Tensor& genes) {

@@ -23,9 +23,6 @@ using DrawVisitor = std::function<void(const Minibatch& minibatch, const LatentD
 void for_each_draw(const Posterior& posterior, std::int64_t n_samples, bool want_library, const Noise& noise,
                    RandomStream& random, const DrawVisitor& visit);
 
-// The batch to decode a minibatch as: its cells' own, or `batch` for all.
-at::Tensor batch_to_decode(const Minibatch& minibatch, std::optional<std::int64_t> batch);
-
 // `tensor` for some genes alone (0-based, on its device; undefined: all), the last axis. Undefined stays undefined.
 at::Tensor pick_genes(const at::Tensor& tensor, const at::Tensor& genes);
 

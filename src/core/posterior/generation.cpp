@@ -24,8 +24,8 @@ void generate_counts(const Posterior& posterior, const GenerationOptions& option
   const at::Tensor genes = genes_on(options.genes, model->device());
   const bool want_dropout = model->options().reconstruction_loss == ReconstructionLoss::zinb;
   const auto visit = [&](const Minibatch& minibatch, const LatentDraw& draw, const BlockPlace& place) {
-    const at::Tensor batch = batch_to_decode(minibatch, options.transform_batch);
-    const CountParameters parameters = model->decode(draw, batch, minibatch.label, want_dropout, random);
+    const Conditions conditions = as_batch(minibatch, options.transform_batch);
+    const CountParameters parameters = model->decode(draw, conditions, want_dropout, random);
     sink(place, model->draw_counts(of_genes(parameters, genes), random));
   };
   for_each_draw(posterior, options.n_samples, /*want_library=*/true, noise, random, visit);
@@ -37,9 +37,9 @@ void denoised_samples(const Posterior& posterior, const GenerationOptions& optio
   const at::Tensor genes = genes_on(options.genes, model->device());
   const bool has_dispersion = model->options().reconstruction_loss != ReconstructionLoss::poisson;
   const auto visit = [&](const Minibatch& minibatch, const LatentDraw& draw, const BlockPlace& place) {
-    const at::Tensor batch = batch_to_decode(minibatch, options.transform_batch);
+    const Conditions conditions = as_batch(minibatch, options.transform_batch);
     const CountParameters parameters =
-        of_genes(model->decode(draw, batch, minibatch.label, /*want_dropout=*/false, random), genes);
+        of_genes(model->decode(draw, conditions, /*want_dropout=*/false, random), genes);
     const at::Tensor mean = parameters.px_scale * size_factor;
     sink(place, has_dispersion ? draw_rates(mean, parameters.px_r, random) : mean);
   };
@@ -54,7 +54,7 @@ void count_parameters(const Posterior& posterior, std::int64_t n_samples, bool m
   const BlockSink rate = averaged(mean, n_samples, sinks.mean);
   const BlockSink dispersion = averaged(mean && dispersion_by_draw, n_samples, sinks.dispersion);
   const auto visit = [&](const Minibatch& minibatch, const LatentDraw& draw, const BlockPlace& place) {
-    const CountParameters parameters = model->decode(draw, minibatch.batch_index, minibatch.label,
+    const CountParameters parameters = model->decode(draw, minibatch,
                                                      /*want_dropout=*/static_cast<bool>(dropout), random);
     if (dropout) dropout(place, parameters.px_dropout);
     if (rate) rate(place, parameters.px_rate);

@@ -58,7 +58,7 @@ ImputedEntries imputed_entries(const Posterior& posterior, std::int64_t n_sample
       entries = find_corrupted(observed.x, minibatch.x, n_samples);
     }
     if (entries.row.size(0) == 0) return;
-    const at::Tensor rate = model->decode(draw, minibatch.batch_index, minibatch.label, /*want_dropout=*/false, random)
+    const at::Tensor rate = model->decode(draw, minibatch, /*want_dropout=*/false, random)
                                 .px_rate;
     const std::int64_t n = rate.size(0);
     for (std::int64_t s = 0; s < n; ++s) {

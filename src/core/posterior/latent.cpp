@@ -27,7 +27,7 @@ at::Tensor latent(const Posterior& posterior, bool give_mean, std::int64_t n_sam
   const bool is_normal = model->options().latent_distribution == LatentDistribution::normal;
   at::Tensor out = at::empty({posterior.n_cells(), model->options().n_latent}, at::kFloat);
   for_each_minibatch(posterior, [&](const Minibatch& minibatch, std::int64_t start) {
-    const EncodedCells encoded = model->encode(minibatch.x, minibatch.label, random);
+    const EncodedCells encoded = model->encode(minibatch.x, minibatch, random);
     const Noise part = slice(noise, start, minibatch.size());
     at::Tensor z;
     if (!give_mean) {
@@ -47,7 +47,7 @@ at::Tensor library_draws(const Posterior& posterior, const Noise& noise, RandomS
   const EvaluationScope evaluation(model);
   at::Tensor out = at::empty({posterior.n_cells()}, at::kFloat);
   for_each_minibatch(posterior, [&](const Minibatch& minibatch, std::int64_t start) {
-    const EncodedCells encoded = model->encode(minibatch.x, minibatch.label, random);
+    const EncodedCells encoded = model->encode(minibatch.x, minibatch, random);
     const LatentDraw drawn =
         model->draw(encoded, std::nullopt, slice(noise, start, minibatch.size()), random);
     out.narrow(0, start, minibatch.size()).copy_(drawn.library.squeeze(1));

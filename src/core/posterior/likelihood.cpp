@@ -17,11 +17,13 @@ at::Tensor log_weight(VaeImpl& model, const Minibatch& minibatch, const EncodedC
   const LatentDraw drawn = model.draw(encoded, std::nullopt, noise, random);
   const bool want_dropout = model.options().reconstruction_loss == ReconstructionLoss::zinb;
   const CountParameters parameters =
-      model.decode(drawn, minibatch.batch_index, minibatch.label, want_dropout, random);
+      model.decode(drawn, minibatch, want_dropout, random);
   const at::Tensor standard_v = at::ones_like(drawn.gaussian), standard_m = at::zeros_like(drawn.gaussian);
-  return model.log_likelihood(minibatch.x, parameters) + log_normal(drawn.gaussian, standard_m, standard_v) +
-         log_normal(drawn.library, minibatch.local_l_mean, minibatch.local_l_var) -
-         log_normal(drawn.gaussian, encoded.qz_m, encoded.qz_v) -
+  const at::Tensor of_z = model.log_likelihood(minibatch.x, parameters) +
+                          log_normal(drawn.gaussian, standard_m, standard_v) -
+                          log_normal(drawn.gaussian, encoded.qz_m, encoded.qz_v);
+  if (model.options().library == Library::observed) return of_z;
+  return of_z + log_normal(drawn.library, minibatch.local_l_mean, minibatch.local_l_var) -
          log_normal(drawn.library, encoded.ql_m, encoded.ql_v);
 }
 
@@ -53,7 +55,7 @@ double negative_marginal_ll(const Posterior& posterior, std::int64_t n_samples, 
   const EvaluationScope evaluation(model);
   double total = 0;
   for_each_minibatch(posterior, [&](const Minibatch& minibatch, std::int64_t start) {
-    const EncodedCells encoded = model->encode(minibatch.x, minibatch.label, random);
+    const EncodedCells encoded = model->encode(minibatch.x, minibatch, random);
     const Noise part = slice(noise, start, minibatch.size());
     std::vector<at::Tensor> log_weights;  // (S) of (B): small beside one decoded minibatch
     for (std::int64_t s = 0; s < n_samples; ++s) {

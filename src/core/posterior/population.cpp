@@ -29,22 +29,23 @@ DistinctCells distinct(const std::vector<std::int64_t>& draws) {
   return out;
 }
 
-// q(z | x) of the posterior's cells, (n, L), and their labels, (n), with those that the model had to guess.
+// q(z | x) of the posterior's cells, (n, L), and what they are conditioned on, with labels that the model had to guess.
 struct EncodedPosterior {
   GaussianParameters qz;
-  at::Tensor label;
+  Conditions conditions;
 };
 
 EncodedPosterior encode_cells(const Posterior& posterior, RandomStream& random) {
   Vae model = posterior.model;
-  std::vector<at::Tensor> means, variances, labels;
+  std::vector<at::Tensor> means, variances;
+  std::vector<Conditions> conditions;
   for_each_minibatch(posterior, [&](const Minibatch& minibatch, std::int64_t) {
-    const GaussianParameters z = model->encode_z(minibatch.x, minibatch.label, random);
+    const GaussianParameters z = model->encode_z(minibatch.x, minibatch, random);
     means.push_back(z.mean);
     variances.push_back(z.variance);
-    labels.push_back(minibatch.label);
+    conditions.push_back(minibatch);
   });
-  return {{at::cat(means), at::cat(variances)}, at::cat(labels)};
+  return {{at::cat(means), at::cat(variances)}, concatenated(conditions)};
 }
 
 at::Tensor log_normaliser(Vae& model, const at::Tensor& hidden) {
@@ -96,7 +97,9 @@ Population sample_population(const Posterior& posterior, const PopulationOptions
                                   : options.batches[static_cast<std::int64_t>(k) / per_batch]);
   }
   if (!observed) population.batch = decoded_as;
-  population.hidden = model->decode_hidden(z, to_tensor(decoded_as, device), encoded.label.index_select(0, rows), random);
+  Conditions conditions = select_cells(encoded.conditions, rows);
+  conditions.batch_index = to_tensor(decoded_as, device);
+  population.hidden = model->decode_hidden(z, conditions, random);
   population.log_normaliser = log_normaliser(model, population.hidden);
   return population;
 }

@@ -21,7 +21,7 @@ void fill_in_labels(Vae model, Minibatch& minibatch) {
   const at::Tensor unknown = minibatch.label < 0;
   if (!unknown.any().item<bool>()) return;
   RandomStream unused(0);  // dropout, which evaluation does without
-  minibatch.label = at::where(unknown, model->classify(minibatch.x, unused).argmax(-1), minibatch.label);
+  minibatch.label = at::where(unknown, model->classify(minibatch.x, minibatch, unused).argmax(-1), minibatch.label);
 }
 
 EvaluationScope::EvaluationScope(Vae model)

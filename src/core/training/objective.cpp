@@ -15,7 +15,7 @@ at::Tensor unlabelled_loss(VaeImpl& model, const Minibatch& minibatch, const Noi
 }
 
 at::Tensor classification_loss(VaeImpl& model, const Minibatch& minibatch, bool double_softmax, RandomStream& random) {
-  at::Tensor log_q = model.classify(minibatch.x, random);
+  at::Tensor log_q = model.classify(minibatch.x, minibatch, random);
   if (double_softmax) log_q = at::log_softmax(at::exp(log_q), -1);
   return -log_q.gather(1, minibatch.label.unsqueeze(1)).mean();
 }

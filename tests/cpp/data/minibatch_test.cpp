@@ -31,6 +31,21 @@ TEST_CASE("minibatch: everything about the cells, in the order asked for, a repe
   }
 }
 
+TEST_CASE("minibatch: further covariates, a column each; undefined where there are none") {
+  Toy toy = toy_data();
+  CHECK_FALSE(gather(*toy.dataset, {3}).categorical.defined());
+  CHECK_FALSE(gather(*toy.dataset, {3}).continuous.defined());
+  std::vector<std::int64_t> code(60);
+  std::vector<float> value(60);
+  for (std::int64_t cell = 0; cell < 60; ++cell) code[cell] = cell % 7, value[cell] = 0.5f * static_cast<float>(cell);
+  toy.dataset->categorical = {code, toy.dataset->batch};
+  toy.dataset->continuous = {value};
+  const Minibatch minibatch = gather(*toy.dataset, {17, 3, 3});
+  CHECK(at::equal(minibatch.categorical.select(1, 0), at::tensor({3, 3, 3}, at::kLong)));
+  CHECK(at::equal(minibatch.categorical.select(1, 1), minibatch.batch_index));
+  CHECK(same_bits(minibatch.continuous, matrix(3, {8.5, 1.5, 1.5})));
+}
+
 TEST_CASE("minibatch: an empty cell is a row of zeros, an explicit zero is a zero") {
   const auto counts = compress(matrix(3, {1, 2, 0, 0, 4, 0}));
   counts->x[2] = 0;  // the 4 of the last cell

@@ -140,7 +140,7 @@ TEST_CASE("labelled vae: the classifier's settings are its own") {
       dropping.classifier.dropout_rate = dropout_rate;
       Vae model = toy_model(dropping);
       RandomStream first(1), second(2);
-      const double difference = max_difference(model->classify(toy.x, first), model->classify(toy.x, second));
+      const double difference = max_difference(model->classify(toy.x, {}, first), model->classify(toy.x, {}, second));
       CHECK((difference > 1e-3) == (dropout_rate > 0));
     }
   }
@@ -153,7 +153,7 @@ TEST_CASE("labelled vae: models without a classifier say so") {
   for (const ModelType type : {ModelType::vae, ModelType::ldvae}) {
     Vae model = toy_model(toy_options_of(type));
     RandomStream random(1);
-    CHECK_THROWS_WITH_AS(model->classify(minibatch.x, random), message, InvalidArgument);
+    CHECK_THROWS_WITH_AS(model->classify(minibatch.x, minibatch, random), message, InvalidArgument);
     CHECK_THROWS_WITH_AS(model->unlabelled_loss_terms(minibatch, Noise(), random), message, InvalidArgument);
     CHECK_THROWS_WITH_AS(model->classifier_parameters(), message, InvalidArgument);
     CHECK_THROWS_WITH_AS(model->train_classifier(true), message, InvalidArgument);

@@ -58,9 +58,9 @@ TEST_CASE("make model: a VAE's shares are linear in z up to the softmax if it is
   Vae model = scrambled_model(options);
   const State state = live_state(*model);
   RandomStream random(3);
-  const EncodedCells q = model->encode(cells.x, at::Tensor(), random);
+  const EncodedCells q = model->encode(cells.x, {}, random);
   const LatentDraw drawn = model->draw(q, std::nullopt, Noise(), random);
-  const CountParameters out = model->decode(drawn, cells.batch_index, at::Tensor(), /*want_dropout=*/true, random);
+  const CountParameters out = model->decode(drawn, {cells.batch_index, at::Tensor()}, /*want_dropout=*/true, random);
 
   const std::string layer = "decoder.factor_regressor.fc_layers.Layer 0.";
   const at::Tensor input = at::cat({drawn.z, one_hot_columns(cells.batch_index, 2)}, 1);

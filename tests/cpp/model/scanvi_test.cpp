@@ -161,8 +161,8 @@ TEST_CASE("scanvi: the classifier looks at the mean of z1, with groups at the gr
   for (const std::vector<std::int64_t>& groups :
        {std::vector<std::int64_t>{}, std::vector<std::int64_t>{1, 0, 1}, std::vector<std::int64_t>{0, 1, 2}}) {
     Scene scene(options_with(groups));
-    const at::Tensor mean = scene.model->encode(scene.minibatch.x, at::Tensor(), scene.random).qz_m;
-    const at::Tensor q = at::exp(scene.model->classify(scene.minibatch.x, scene.random));
+    const at::Tensor mean = scene.model->encode(scene.minibatch.x, {}, scene.random).qz_m;
+    const at::Tensor q = at::exp(scene.model->classify(scene.minibatch.x, scene.minibatch, scene.random));
     CHECK(max_difference(q, scene.q(mean)) < 1e-5);
     CHECK(max_difference(q.sum(1), at::ones({n_cells})) < 1e-5);
   }
@@ -171,8 +171,8 @@ TEST_CASE("scanvi: the classifier looks at the mean of z1, with groups at the gr
 TEST_CASE("scanvi: the probabilities of a group's labels sum to the group's") {
   const at::NoGradGuard no_grad;
   Scene scene(options_with({1, 0, 1}));
-  const at::Tensor mean = scene.model->encode(scene.minibatch.x, at::Tensor(), scene.random).qz_m;
-  const at::Tensor q = at::exp(scene.model->classify(scene.minibatch.x, scene.random));
+  const at::Tensor mean = scene.model->encode(scene.minibatch.x, {}, scene.random).qz_m;
+  const at::Tensor q = at::exp(scene.model->classify(scene.minibatch.x, scene.minibatch, scene.random));
   const at::Tensor of_groups = classifier_by_hand(scene.state, "classifier_groups", mean);
   CHECK(max_difference(q.select(1, 1), of_groups.select(1, 0)) < 1e-5);
   CHECK(max_difference(q.select(1, 0) + q.select(1, 2), of_groups.select(1, 1)) < 1e-5);
@@ -185,7 +185,7 @@ TEST_CASE("scanvi: without labels, averages over the labels of the drawn z1, and
     const Noise noise = scene.noise(/*copies=*/3);
     const LossTerms terms = scene.model->unlabelled_loss_terms(scene.minibatch, noise, scene.random);
 
-    const EncodedCells encoded = scene.model->encode(scene.minibatch.x, at::Tensor(), scene.random);
+    const EncodedCells encoded = scene.model->encode(scene.minibatch.x, {}, scene.random);
     const at::Tensor q = scene.q(encoded.qz_m + at::sqrt(encoded.qz_v) * noise.z);
     at::Tensor kl_z = at::zeros({n_cells}), kl_z1 = at::zeros({n_cells});
     for (std::int64_t label = 0; label < 3; ++label) {
@@ -239,7 +239,7 @@ TEST_CASE("scanvi: dropout is in the encoder of z2, and not in the decoder of z1
   for (const auto& child : scene.model->named_children()) {
     if (child.key() != "decoder_z1_z2") continue;
     auto& decoder = dynamic_cast<GaussianDecoderImpl&>(*child.value());
-    CHECK(same_bits(decoder.forward(z1, {label}, a).mean, decoder.forward(z1, {label}, b).mean));
+    CHECK(same_bits(decoder.forward(z1, {{label}}, a).mean, decoder.forward(z1, {{label}}, b).mean));
   }
 }
 

@@ -87,9 +87,9 @@ TEST_CASE("vae combinations: shares sum to 1, rates are exp(library) times share
     const at::NoGradGuard no_grad;
     Vae model = scrambled_model(options);
     RandomStream random(2);
-    const EncodedCells encoded = model->encode(minibatch.x, minibatch.label, random);
+    const EncodedCells encoded = model->encode(minibatch.x, minibatch, random);
     const LatentDraw drawn = model->draw(encoded, std::nullopt, Noise(), random);
-    const CountParameters out = model->decode(drawn, minibatch.batch_index, minibatch.label, true, random);
+    const CountParameters out = model->decode(drawn, minibatch, true, random);
     CHECK(max_difference(out.px_scale.sum(1), at::ones({minibatch.size()})) < 1e-6);
     CHECK(max_relative_difference(out.px_rate, at::exp(drawn.library) * out.px_scale) < 1e-6);
     CHECK(out.px_r.dim() == (options.dispersion == Dispersion::gene ? 1 : 2));
@@ -116,8 +116,8 @@ TEST_CASE("vae combinations: the loss of a cell does not depend on the cells bes
     for (const std::int64_t start : {0, 5}) {
       const std::int64_t size = start == 0 ? 5 : whole.size() - 5;
       const auto part = [&](const at::Tensor& tensor) { return tensor.narrow(0, start, size); };
-      const Minibatch minibatch = {part(whole.x), part(whole.local_l_mean), part(whole.local_l_var),
-                                   part(whole.batch_index), part(whole.label)};
+      const Minibatch minibatch = {{part(whole.batch_index), part(whole.label)}, part(whole.x),
+                                   part(whole.local_l_mean), part(whole.local_l_var)};
       const LossTerms terms = model->loss_terms(minibatch, {part(noise.z), part(noise.library)}, random);
       CHECK(max_relative_difference(terms.reconst_loss, part(expected.reconst_loss)) < 1e-5);
       CHECK(max_relative_difference(terms.kl_z, part(expected.kl_z)) < 1e-5);

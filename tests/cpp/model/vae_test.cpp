@@ -20,7 +20,7 @@ struct Scene {
         model(scrambled_model(options)),
         state(live_state(*model)) {}
 
-  EncodedCells encode() { return model->encode(minibatch.x, minibatch.label, random); }
+  EncodedCells encode() { return model->encode(minibatch.x, minibatch, random); }
   Noise noise(std::int64_t n_latent) {
     return {random.normal({n_cells, n_latent}, c10::kCPU), random.normal({n_cells, 1}, c10::kCPU)};
   }
@@ -116,7 +116,7 @@ TEST_CASE("vae: the decoder sees the batch that it is told, in every layer") {
   Scene scene(options_with(Dispersion::gene_cell, /*n_layers=*/2));
   const LatentDraw drawn = scene.model->draw(scene.encode(), std::nullopt, Noise(), scene.random);
   for (const at::Tensor& batch : {scene.minibatch.batch_index, at::full_like(scene.minibatch.batch_index, 2)}) {
-    const CountParameters out = scene.model->decode(drawn, batch, scene.minibatch.label, true, scene.random);
+    const CountParameters out = scene.model->decode(drawn, {batch, scene.minibatch.label}, true, scene.random);
     const at::Tensor h = block_by_hand(scene.state, "decoder.px_decoder", drawn.z, one_hot_columns(batch, 3));
     const at::Tensor scale = at::softmax(linear_by_hand(scene.state, "decoder.px_scale_decoder.0", h), 1);
     CHECK(max_relative_difference(out.px_scale, scale) < 1e-6);
@@ -132,7 +132,7 @@ TEST_CASE("vae: theta of a cell is that of its genes, its batch or its label") {
     const LatentDraw drawn = scene.model->draw(scene.encode(), std::nullopt, Noise(), scene.random);
     const Minibatch& cells = scene.minibatch;
     const at::Tensor px_r = find(scene.state, "px_r"), out =
-        scene.model->decode(drawn, cells.batch_index, cells.label, false, scene.random).px_r;
+        scene.model->decode(drawn, cells, false, scene.random).px_r;
     if (dispersion == Dispersion::gene) return std::make_pair(out, at::exp(px_r));
     const at::Tensor code = dispersion == Dispersion::gene_batch ? cells.batch_index : cells.label;
     return std::make_pair(out, at::exp(one_hot_columns(code, 3).matmul(px_r.t())));
@@ -148,10 +148,10 @@ TEST_CASE("vae: many draws are decoded as each would be alone") {
     Scene scene(options_with(dispersion));
     const Minibatch& cells = scene.minibatch;
     const LatentDraw draws = scene.model->draw(scene.encode(), 3, Noise(), scene.random);
-    const CountParameters all = scene.model->decode(draws, cells.batch_index, cells.label, true, scene.random);
+    const CountParameters all = scene.model->decode(draws, cells, true, scene.random);
     for (int s = 0; s < 3; ++s) {
       const LatentDraw draw = {draws.gaussian[s], draws.z[s], draws.library[s]};
-      const CountParameters one = scene.model->decode(draw, cells.batch_index, cells.label, true, scene.random);
+      const CountParameters one = scene.model->decode(draw, cells, true, scene.random);
       CHECK(max_relative_difference(all.px_scale[s], one.px_scale) < 1e-6);
       CHECK(max_relative_difference(all.px_rate[s], one.px_rate) < 1e-5);
       CHECK(max_relative_difference(all.px_dropout[s], one.px_dropout) < 1e-5);
@@ -171,7 +171,7 @@ TEST_CASE("vae: the loss is minus the log-probability of the counts, and two Gau
 
     const EncodedCells q = scene.encode();
     const LatentDraw drawn = scene.model->draw(q, std::nullopt, noise, scene.random);
-    const CountParameters out = scene.model->decode(drawn, cells.batch_index, cells.label, true, scene.random);
+    const CountParameters out = scene.model->decode(drawn, cells, true, scene.random);
     const auto wide = [](const at::Tensor& tensor) { return tensor.to(at::kDouble); };
     const at::Tensor log_p = log_probability(CountDistribution::zinb, wide(cells.x), wide(out.px_rate),
                                              wide(out.px_r), wide(out.px_dropout));

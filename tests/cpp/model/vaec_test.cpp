@@ -54,7 +54,7 @@ TEST_CASE("vaec: the encoder of z and the decoder see the label, in every layer;
   Scene scene(options_with(Dispersion::gene_cell));
   const at::Tensor& x = scene.minibatch.x;
   for (const at::Tensor& label : {scene.minibatch.label, at::full({n_cells}, 1, at::kLong)}) {
-    const EncodedCells q = scene.model->encode(x, label, scene.random);
+    const EncodedCells q = scene.model->encode(x, {at::Tensor(), label}, scene.random);
     const at::Tensor columns = one_hot_columns(label, 3), input = at::log(1 + x);
     const at::Tensor h = block_by_hand(scene.state, "z_encoder.encoder", input, columns);
     CHECK(max_relative_difference(q.qz_m, linear_by_hand(scene.state, "z_encoder.mean_encoder", h)) < 1e-5);
@@ -63,7 +63,7 @@ TEST_CASE("vaec: the encoder of z and the decoder see the label, in every layer;
 
     const LatentDraw drawn = scene.model->draw(q, std::nullopt, scene.noise(), scene.random);
     const CountParameters out =
-        scene.model->decode(drawn, scene.minibatch.batch_index, label, /*want_dropout=*/true, scene.random);
+        scene.model->decode(drawn, {scene.minibatch.batch_index, label}, /*want_dropout=*/true, scene.random);
     const at::Tensor both = at::cat({one_hot_columns(scene.minibatch.batch_index, 2), columns}, 1);
     const at::Tensor d = block_by_hand(scene.state, "decoder.px_decoder", drawn.z, both);
     const at::Tensor scale = at::softmax(linear_by_hand(scene.state, "decoder.px_scale_decoder.0", d), 1);
@@ -78,7 +78,7 @@ TEST_CASE("vaec: the classifier sees ln(1 + x), whatever the encoders see") {
     VaeOptions options = options_with(Dispersion::gene);
     options.log_variational = log_variational;
     Scene scene(options);
-    const at::Tensor log_q = scene.model->classify(scene.minibatch.x, scene.random);
+    const at::Tensor log_q = scene.model->classify(scene.minibatch.x, scene.minibatch, scene.random);
     CHECK(max_difference(at::exp(log_q), scene.q()) < 1e-6);
   }
 }
@@ -138,10 +138,10 @@ TEST_CASE("vaec: labels encoded twice give every cell the first two labels' disp
   const Noise noise = scene.noise();
   const LossTerms terms = scene.model->loss_terms(cells, noise, scene.random);
 
-  const EncodedCells q = scene.model->encode(cells.x, cells.label, scene.random);
+  const EncodedCells q = scene.model->encode(cells.x, cells, scene.random);
   const LatentDraw drawn = scene.model->draw(q, std::nullopt, noise, scene.random);
   const CountParameters out =
-      scene.model->decode(drawn, cells.batch_index, cells.label, /*want_dropout=*/true, scene.random);
+      scene.model->decode(drawn, cells, /*want_dropout=*/true, scene.random);
   const at::Tensor px_r = find(scene.state, "px_r");
   CHECK(max_relative_difference(out.px_r, at::exp(one_hot_columns(cells.label, 3).matmul(px_r.t()))) < 1e-6);
   const auto wide = [](const at::Tensor& tensor) { return tensor.to(at::kDouble); };
@@ -158,9 +158,9 @@ TEST_CASE("vaec: an error within the loss leaves nothing behind") {
   Scene scene(options);
   const auto theta = [&] {
     const Minibatch& cells = scene.minibatch;
-    const EncodedCells q = scene.model->encode(cells.x, cells.label, scene.random);
+    const EncodedCells q = scene.model->encode(cells.x, cells, scene.random);
     const LatentDraw drawn = scene.model->draw(q, std::nullopt, Noise(), scene.random);
-    return scene.model->decode(drawn, cells.batch_index, cells.label, /*want_dropout=*/false, scene.random).px_r;
+    return scene.model->decode(drawn, cells, /*want_dropout=*/false, scene.random).px_r;
   };
   const at::Tensor before = theta();
   Noise wrong;

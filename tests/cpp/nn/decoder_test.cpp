@@ -10,7 +10,7 @@ TEST_CASE("decoder: shares by softmax, dispersion and dropout linear, each from 
   FullyConnectedOptions options;
   options.n_in = 3;
   options.n_out = options.n_hidden = 7;
-  options.n_categories = {2};
+  options.covariates.n_categories = {2};
   options.n_layers = 2;
   RandomStream random(1);
   Decoder decoder(options, /*n_genes=*/9, random);
@@ -19,7 +19,7 @@ TEST_CASE("decoder: shares by softmax, dispersion and dropout linear, each from 
   const at::Tensor z = random.normal({11, 3}, c10::kCPU), batch = at::arange(11) % 2;
   DecoderWants wants;
   wants.dispersion = true;
-  const DecoderOutput out = decoder->forward(z, {batch}, wants, random);
+  const DecoderOutput out = decoder->forward(z, {{batch}}, wants, random);
 
   const State state = live_state(*decoder);
   const at::Tensor h = block_by_hand(state, "px_decoder", z, one_hot_columns(batch, 2));

@@ -46,7 +46,7 @@ TEST_CASE("fully connected: names and sizes of one to three layers are those of 
   for (int n_layers = 1; n_layers <= 3; ++n_layers) {
     FullyConnectedOptions options = small_options();
     options.n_layers = n_layers;
-    options.n_categories = {3, 1, 0, 2};  // 3 + 2 columns in every layer
+    options.covariates.n_categories = {3, 1, 0, 2};  // 3 + 2 columns in every layer
     const State state = live_state(*make_block(options));
     CHECK(names_of(state) == layer_names(n_layers));
     for (int i = 0; i < n_layers; ++i) {
@@ -66,12 +66,12 @@ TEST_CASE("fully connected: looking up columns equals appending one-hot columns,
   for (int n_layers = 1; n_layers <= 3; ++n_layers) {
     FullyConnectedOptions options = small_options();
     options.n_layers = n_layers;
-    options.n_categories = {3, 1, 2};
+    options.covariates.n_categories = {3, 1, 2};
     FullyConnected block = make_block(options);
     scramble(*block);
     block->eval();
     RandomStream random(1);
-    const at::Tensor y = block->forward(x, {first, at::Tensor(), last}, random);
+    const at::Tensor y = block->forward(x, {{first, at::Tensor(), last}}, random);
     torch::nn::Module whole;
     whole.register_module("block", block.ptr());
     const at::Tensor columns = at::cat({one_hot_columns(first, 3), one_hot_columns(last, 2)}, 1);
@@ -82,15 +82,15 @@ TEST_CASE("fully connected: looking up columns equals appending one-hot columns,
 
 TEST_CASE("fully connected: a covariate with columns must be given") {
   FullyConnectedOptions options = small_options();
-  options.n_categories = {1, 3};
+  options.covariates.n_categories = {1, 3};
   FullyConnected block = make_block(options);
   RandomStream random(1);
-  const char* message = "the model was built with 3 batches or labels, but the cells' codes were not given";
+  const char* message = "the model was built with a batch, label or covariate of 3 categories, but the cells' codes were not given";
   const at::Tensor x = cells(5, 4), codes = at::zeros({5}, at::kLong);
   CHECK_THROWS_WITH_AS(block->forward(x, {}, random), message, InvalidArgument);
-  CHECK_THROWS_WITH_AS(block->forward(x, {codes}, random), message, InvalidArgument);
-  CHECK_THROWS_WITH_AS(block->forward(x, {codes, at::Tensor()}, random), message, InvalidArgument);
-  CHECK_NOTHROW(block->forward(x, {at::Tensor(), codes}, random));
+  CHECK_THROWS_WITH_AS(block->forward(x, {{codes}}, random), message, InvalidArgument);
+  CHECK_THROWS_WITH_AS(block->forward(x, {{codes, at::Tensor()}}, random), message, InvalidArgument);
+  CHECK_NOTHROW(block->forward(x, {{at::Tensor(), codes}}, random));
 }
 
 TEST_CASE("batch norm: normalises by the batch in training, by the running statistics in evaluation") {

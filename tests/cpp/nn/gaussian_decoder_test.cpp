@@ -12,14 +12,14 @@ TEST_CASE("gaussian decoder: mean and logarithm of the variance are linear in th
   FullyConnectedOptions options;
   options.n_in = 4;
   options.n_out = options.n_hidden = 7;
-  options.n_categories = {3};
+  options.covariates.n_categories = {3};
   options.n_layers = 2;
   RandomStream random(1);
   GaussianDecoder decoder(options, /*n_out=*/5, random);
   scramble(*decoder);
   decoder->eval();
   const at::Tensor x = random.normal({11, 4}, c10::kCPU), label = at::arange(11) % 3;
-  const GaussianParameters out = decoder->forward(x, {label}, random);
+  const GaussianParameters out = decoder->forward(x, {{label}}, random);
 
   const State state = live_state(*decoder);
   const at::Tensor h = block_by_hand(state, "decoder", x, one_hot_columns(label, 3));

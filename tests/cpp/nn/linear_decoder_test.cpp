@@ -15,7 +15,7 @@ constexpr std::int64_t n_cells = 11, n_genes = 9, n_latent = 3;
 LinearDecoderOptions options_with(bool use_batch_norm, bool bias) {
   LinearDecoderOptions options;
   options.n_latent = n_latent;
-  options.n_categories = {1, 2, 3};  // 5 columns: a covariate of one category has none
+  options.covariates.n_categories = {1, 2, 3};  // 5 columns: a covariate of one category has none
   options.n_genes = n_genes;
   options.use_batch_norm = use_batch_norm;
   options.bias = bias;
@@ -49,7 +49,7 @@ struct Scene {
   LinearDecoder decoder;
   at::Tensor z = random.normal({n_cells, n_latent}, c10::kCPU);
   at::Tensor first = at::arange(n_cells) % 2, second = at::arange(n_cells) % 3;
-  Covariates covariates = {at::Tensor(), first, second};
+  Covariates covariates = {{at::Tensor(), first, second}};
 };
 
 DecoderWants all_wanted() {
@@ -137,7 +137,7 @@ TEST_CASE("linear decoder: the dropout's normalisation counts every training min
 
 TEST_CASE("linear decoder: a covariate with columns must be given") {
   Scene scene(options_with(/*use_batch_norm=*/true, /*bias=*/false));
-  CHECK_THROWS_WITH_AS(scene.decoder->forward(scene.z, {at::Tensor(), scene.first}, all_wanted(), scene.random),
-                       "the model was built with 3 batches or labels, but the cells' codes were not given",
+  CHECK_THROWS_WITH_AS(scene.decoder->forward(scene.z, {{at::Tensor(), scene.first}}, all_wanted(), scene.random),
+                       "the model was built with a batch, label or covariate of 3 categories, but the cells' codes were not given",
                        InvalidArgument);
 }

@@ -50,7 +50,7 @@ TEST_CASE("sample scale: the decoder's shares for the given draws, in each cell'
   const at::Tensor scale = scene.scale(decode_as({}, 2), noise);
   const EvaluationScope evaluation(scene.model);
   const Minibatch cells = minibatch_of(*scene.toy.dataset, cells_from(0, n_cells));
-  const EncodedCells encoded = scene.model->encode(cells.x, cells.label, scene.random);
+  const EncodedCells encoded = scene.model->encode(cells.x, cells, scene.random);
   const State state = live_state(*scene.model);
   for (int s = 0; s < 2; ++s) {
     const at::Tensor z = encoded.qz_m + at::sqrt(encoded.qz_v) * noise.z[s];

@@ -38,8 +38,8 @@ CountParameters decoded(const Posterior& posterior, const Noise& noise, std::int
   const EvaluationScope evaluation(model);
   RandomStream random(1);
   const Minibatch cells = minibatch_of(*posterior.dataset, posterior.cells);
-  const LatentDraw draw = model->draw(model->encode(cells.x, cells.label, random), n_samples, noise, random);
-  return model->decode(draw, batch_to_decode(cells, batch), cells.label, /*want_dropout=*/true, random);
+  const LatentDraw draw = model->draw(model->encode(cells.x, cells, random), n_samples, noise, random);
+  return model->decode(draw, as_batch(cells, batch), /*want_dropout=*/true, random);
 }
 
 VaeOptions options_with(Dispersion dispersion, ReconstructionLoss loss = ReconstructionLoss::zinb) {

@@ -37,8 +37,8 @@ TEST_CASE("imputed entries: by cell, draw and gene, from the corrupted counts") 
       gather_minibatch(*toy.dataset, posterior.cells.data(), n_cells, CountsKind::corrupted, c10::kCPU);
   const at::Tensor truth = minibatch_of(*toy.dataset, posterior.cells).x;
   Vae model = posterior.model;
-  const LatentDraw draw = model->draw(model->encode(read.x, read.label, random), n_samples, noise, random);
-  const at::Tensor rate = model->decode(draw, read.batch_index, read.label, false, random).px_rate;
+  const LatentDraw draw = model->draw(model->encode(read.x, read, random), n_samples, noise, random);
+  const at::Tensor rate = model->decode(draw, read, false, random).px_rate;
   std::size_t k = 0;
   for (std::int64_t cell = 0; cell < n_cells; ++cell) {
     for (std::int64_t sample = 0; sample < n_samples; ++sample) {

@@ -31,7 +31,7 @@ EncodedCells encode_all(const Posterior& posterior) {
   RandomStream random(1);
   Vae model = posterior.model;
   const Minibatch cells = minibatch_of(*posterior.dataset, posterior.cells);
-  return model->encode(cells.x, cells.label, random);
+  return model->encode(cells.x, cells, random);
 }
 
 // E[sigmoid(d)] for d ~ N(m, v), by the trapezoidal rule.

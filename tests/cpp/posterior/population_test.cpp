@@ -71,7 +71,7 @@ TEST_CASE("population: scales are those of drawing cells, encoding and decoding 
     for (const std::int64_t k : random.integers(n, 4)) drawn.push_back(cells[k]);
     const EvaluationScope evaluation(scene.model);
     const Minibatch minibatch = minibatch_of(*scene.toy.dataset, drawn);
-    const GaussianParameters encoded = scene.model->encode_z(minibatch.x, minibatch.label, random);
+    const GaussianParameters encoded = scene.model->encode_z(minibatch.x, minibatch, random);
     const LatentDraw draw = scene.model->draw_z(encoded, std::nullopt, at::Tensor(), random);
     Cells decoded_as = population.batch;
     if (batches.empty()) {
@@ -79,7 +79,7 @@ TEST_CASE("population: scales are those of drawing cells, encoding and decoding 
       for (const std::int64_t cell : drawn) decoded_as.push_back(scene.toy.dataset->batch[cell]);
     }
     const at::Tensor batch = at::tensor(decoded_as, at::kLong);
-    const CountParameters parameters = scene.model->decode(draw, batch, minibatch.label, false, random);
+    const CountParameters parameters = scene.model->decode(draw, {batch, minibatch.label}, false, random);
     CHECK(max_relative_difference(scene.scale(population) * toy_genes, parameters.px_scale * toy_genes) < rounding);
   }
 }
@@ -117,9 +117,9 @@ TEST_CASE("population: every cell is drawn about as often as any other") {
   const EvaluationScope evaluation(scene.model);
   RandomStream random(1);
   const Minibatch minibatch = minibatch_of(*scene.toy.dataset, cells);
-  const GaussianParameters encoded = scene.model->encode_z(minibatch.x, minibatch.label, random);
+  const GaussianParameters encoded = scene.model->encode_z(minibatch.x, minibatch, random);
   const at::Tensor centre =
-      scene.model->decode_hidden(encoded.mean, at::ones({4}, at::kLong), minibatch.label, random);
+      scene.model->decode_hidden(encoded.mean, {at::ones({4}, at::kLong), minibatch.label}, random);
   const at::Tensor nearest = at::cdist(samples, centre).argmin(1);
   Cells found;
   for (const double k : values_of(nearest)) found.push_back(static_cast<std::int64_t>(k));

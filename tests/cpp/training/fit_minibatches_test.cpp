@@ -157,7 +157,7 @@ TEST_CASE("fit minibatches: the loss without labels, plus ratio times the classi
     if (terms.kl_z1.defined()) per_cell = per_cell + terms.kl_z1;
     const auto without = per_cell.mean().item<double>();
     // SCANVI's encoder moved its running statistics above, which training mode does not look at.
-    const at::Tensor q = at::exp(scene.twin->classify(scene.minibatch.x, scene.random));
+    const at::Tensor q = at::exp(scene.twin->classify(scene.minibatch.x, scene.minibatch, scene.random));
     const at::Tensor at_label = one_hot_columns(scene.minibatch.label, 3);
     const auto once = -at::log((q * at_label).sum(1)).mean().item<double>();
     const auto twice = -at::log((at::softmax(q, 1) * at_label).sum(1)).mean().item<double>();

@@ -84,7 +84,7 @@ struct Scene {
     const Minibatch minibatch = minibatch_of(*toy.dataset, cells);
     RandomStream unused(0);
     const at::NoGradGuard no_grad;
-    const at::Tensor log_q = model->classify(minibatch.x, unused);
+    const at::Tensor log_q = model->classify(minibatch.x, minibatch, unused);
     double sum = 0;
     for (std::size_t k = 0; k < cells.size(); ++k) {
       sum -= log_q[k][toy.dataset->label[cells[k]]].item<double>();
@@ -322,7 +322,7 @@ TEST_CASE("end of an epoch: one step is one of Adam on the classifier's loss, at
       twin.model->train_classifier(true);  // the rest stays in evaluation mode
       const Minibatch minibatch = minibatch_of(*twin.toy.dataset, first_labelled(labelled, labelled.size()));
       RandomStream unused(0);
-      at::Tensor q = at::exp(twin.model->classify(minibatch.x, unused));
+      at::Tensor q = at::exp(twin.model->classify(minibatch.x, minibatch, unused));
       if (double_softmax) q = at::softmax(q, 1);
       (-at::log((q * one_hot_columns(minibatch.label, 3)).sum(1)).mean()).backward();
       const at::NoGradGuard no_grad;
