@@ -16,6 +16,7 @@ setClassUnion("characterOrNULL", c("character", "NULL"))
 #' @slot batch,labels factors, one element a cell, without unused levels.
 #' @slot local_means,local_vars mean and variance of the log library size of the cell's batch, one element a cell,
 #'   rounded to single precision.
+#' @slot covariates a `DataFrame` of further covariates: factors, and numbers.
 #' @slot proteins `NULL`, or a cells x proteins matrix.
 #' @slot cell_data a `DataFrame` with what else is known of each cell.
 #' @slot version version of the package that made the object.
@@ -28,7 +29,7 @@ setClass("GeneExpressionDataset",
     slots = c(
         counts = "dgCMatrix", corrupted = "numericOrNULL",
         batch = "factor", labels = "factor",
-        local_means = "numeric", local_vars = "numeric",
+        local_means = "numeric", local_vars = "numeric", covariates = "DFrame",
         proteins = "matrixOrNULL", cell_data = "DFrame",
         version = "character", cache = "environment"
     )

@@ -6,7 +6,7 @@
 #' @export
 setGeneric("GeneExpressionDataset", signature = "x",
     function(x, batch = NULL, labels = NULL, proteins = NULL, assay.type = "counts", gene_names = NULL,
-             cell_names = NULL, empty_cells = c("error", "keep", "drop"), assay = NULL, ...) {
+             cell_names = NULL, empty_cells = c("error", "keep", "drop"), assay = NULL, covariates = NULL, ...) {
         standardGeneric("GeneExpressionDataset")
     })
 
@@ -66,6 +66,10 @@ setGeneric("cell_data", function(x) standardGeneric("cell_data"))
 #' @rdname dataset-accessors
 #' @export
 setGeneric("proteins", function(x) standardGeneric("proteins"))
+
+#' @rdname dataset-accessors
+#' @export
+setGeneric("covariates", function(x) standardGeneric("covariates"))
 
 # end of: data set ----------------------------------------------------------------------------------------------------
 

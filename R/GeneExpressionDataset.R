@@ -33,6 +33,9 @@
 #' @param empty_cells what to do with cells without any count: `"error"` stops, `"drop"` leaves them out with a message,
 #'   `"keep"` keeps them with a warning and \eqn{s_i = 0}, as scvi 0.6.8 did.
 #' @param assay for a Seurat object: the name of its assay; `NULL` is the default assay.
+#' @param covariates further covariates of the cells, for models to be conditioned on beside the batch: names of columns, or
+#'   a data.frame with one row a cell. Numbers are continuous covariates; factors, text and logical values are categorical.
+#'   `NA` is not allowed.
 #' @param ... must be empty.
 #'
 #' @return A [GeneExpressionDataset-class] object. See [nb_cells()] and its companions for what can be read from it,
@@ -61,7 +64,7 @@ NULL
 #' @export
 setMethod("GeneExpressionDataset", "ANY",
     function(x, batch = NULL, labels = NULL, proteins = NULL, assay.type = "counts", gene_names = NULL,
-             cell_names = NULL, empty_cells = c("error", "keep", "drop"), assay = NULL, ...) {
+             cell_names = NULL, empty_cells = c("error", "keep", "drop"), assay = NULL, covariates = NULL, ...) {
         check_no_dots(...)
         is_seurat <- inherits(x, "Seurat")
         if (!is.null(assay) && !is_seurat) {
@@ -78,7 +81,8 @@ setMethod("GeneExpressionDataset", "ANY",
         build_dataset(parts$counts,
             batch = cell_column(batch, "batch", parts$cell_data, parts$cell_data_name),
             labels = cell_column(labels, "labels", parts$cell_data, parts$cell_data_name),
-            proteins = parts$proteins, cell_data = parts$cell_data,
+            proteins = parts$proteins, cell_data = parts$cell_data, covariates = covariates,
+            where = parts$cell_data_name,
             gene_names = if (is.null(gene_names)) rownames(parts$counts) else gene_names,
             cell_names = if (is.null(cell_names)) colnames(parts$counts) else cell_names,
             empty_cells = empty_cells, source = parts$source
@@ -95,7 +99,8 @@ check_no_dots <- function(...) {
 
 # From any container to the object: everything is checked here. `source` says where the counts came from (argument,
 # its value, what else there is), for the advice in errors about their values.
-build_dataset <- function(counts, batch, labels, proteins, cell_data, gene_names, cell_names, empty_cells, source) {
+build_dataset <- function(counts, batch, labels, proteins, cell_data, covariates, where, gene_names, cell_names,
+                          empty_cells, source) {
     empty_cells <- check_choice(empty_cells[1L], "empty_cells", c("error", "keep", "drop"))
     if (nrow(counts) == 0L || ncol(counts) == 0L) {
         abort_rscvi(c(
@@ -114,6 +119,7 @@ build_dataset <- function(counts, batch, labels, proteins, cell_data, gene_names
     batch <- cell_factor(batch, "batch", ncol(counts), known, default = "1")
     labels <- cell_factor(labels, "labels", ncol(counts), known, default = "undefined", may_be_missing = TRUE)
     proteins <- check_proteins(proteins, ncol(counts), known)
+    covariates <- check_covariates(covariates, ncol(counts), known, cell_data, where)
     totals <- check_counts(counts, source)
     keep <- check_empty_cells(totals, cells, empty_cells)
     if (!is.null(keep)) {
@@ -122,21 +128,25 @@ build_dataset <- function(counts, batch, labels, proteins, cell_data, gene_names
         labels <- labels[keep]
         proteins <- proteins[keep, , drop = FALSE]
         cell_data <- cell_data[keep, , drop = FALSE]
+        covariates <- covariates[keep, , drop = FALSE]
         totals <- totals[keep]
     }
-    new_dataset(counts, batch, labels, proteins, as_cell_data(cell_data, counts@Dimnames[[2L]]), totals)
+    new_dataset(counts, batch, labels, proteins, as_cell_data(cell_data, counts@Dimnames[[2L]]), covariates, totals)
 }
 
 # Ingredients that are known to fit -> the object; the prior is computed here and nowhere else.
-new_dataset <- function(counts, batch, labels, proteins, cell_data, totals, corrupted = NULL) {
+new_dataset <- function(counts, batch, labels, proteins, cell_data, covariates, totals, corrupted = NULL) {
     batch <- drop_unused_levels(batch, "batch")
     labels <- drop_unused_levels(labels, "label")
+    for (name in names(covariates)) {
+        if (is.factor(covariates[[name]])) covariates[[name]] <- droplevels(covariates[[name]])
+    }
     prior <- compute_library_prior(totals, batch)
     codes <- as.integer(batch)
     methods::new("GeneExpressionDataset",
         counts = counts, corrupted = corrupted, batch = batch, labels = labels,
         local_means = prior$mean[codes], local_vars = prior$var[codes],
-        proteins = proteins, cell_data = cell_data,
+        covariates = covariates, proteins = proteins, cell_data = cell_data,
         version = as.character(utils::packageVersion("rscvi")), cache = new.env(parent = emptyenv())
     )
 }

@@ -25,12 +25,13 @@
 #' @export
 LDVAE <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 10, n_layers_encoder = 1,
                   dropout_rate = 0.1, dispersion = "gene", log_variational = TRUE, reconstruction_loss = "nb",
-                  use_batch_norm = TRUE, bias = FALSE, latent_distribution = "normal", seed = NULL) {
+                  use_batch_norm = TRUE, bias = FALSE, latent_distribution = "normal", library = "latent",
+                  encode_covariates = FALSE, seed = NULL) {
     size <- model_size(n_input, if (!missing(n_batch)) n_batch, if (!missing(n_labels)) n_labels)
     n_layers_encoder <- check_count(n_layers_encoder, "n_layers_encoder", lower = 1L)
     options <- c(
         network_options(size, n_hidden, n_latent, n_layers_encoder, dropout_rate, dispersion, log_variational,
-            reconstruction_loss, latent_distribution),
+            reconstruction_loss, latent_distribution, library, encode_covariates),
         list(use_batch_norm = check_flag(use_batch_norm, "use_batch_norm"), bias = check_flag(bias, "bias"))
     )
     if (options$dispersion == "gene-cell") {

@@ -9,7 +9,8 @@
 #' `indices`**, whatever the order in which minibatches are visited.
 #'
 #' @param model a model, see [VAE()].
-#' @param gene_dataset a [GeneExpressionDataset()] with the genes, batches and labels that the model was built for.
+#' @param gene_dataset a [GeneExpressionDataset()] with the genes that the model was built for, and batches, labels and
+#'   covariates that it knows; where the model knows them by name, the cells need not have all of them.
 #' @param shuffle visit the cells in a new random order each time ([for_each_minibatch()]); not together with `indices`.
 #' @param indices `NULL` (all cells), a logical mask, 1-based indices (a cell may occur twice) or cell names.
 #' @param use_cuda `NULL` uses a GPU if there is one, `TRUE` asks for one, `FALSE` uses the CPU.
@@ -35,6 +36,7 @@ Posterior <- function(model, gene_dataset, shuffle = FALSE, indices = NULL, use_
     check_class(model, "model", "SCVIModel")
     check_class(gene_dataset, "gene_dataset", "GeneExpressionDataset")
     check_flag(shuffle, "shuffle")
+    gene_dataset <- align_to_model(gene_dataset, model)
     check_model_fits(model, gene_dataset)
     if (shuffle && !is.null(indices)) {
         abort_rscvi(c("{.arg indices} is mutually exclusive with {.code shuffle = TRUE}.",
@@ -233,7 +235,8 @@ setMethod("to_cuda", "Posterior", function(post, ...) {
 #'
 #' @param post a [Posterior()].
 #' @param FUN function of `x` (counts, cells x genes, with dimnames), `local_l_mean`, `local_l_var` (library prior),
-#'   `batch_index` and `labels` (factors), called once per minibatch. These are arguments that [loss_terms()] takes.
+#'   `batch_index` and `labels` (factors), called once per minibatch; also of `covariates` (a data.frame) if the data set
+#'   has any. These are arguments that [loss_terms()] takes.
 #' @param seed integer that decides the order if the posterior shuffles; `NULL` draws one from R's generator.
 #' @return A list of what `FUN` returned, invisibly.
 #' @section Differences from scvi 0.6.8: there a posterior is iterated over, as in `for tensors in posterior`; the
@@ -263,8 +266,10 @@ setMethod("for_each_minibatch", "Posterior", function(post, FUN, seed = NULL) {
         function(x, local_l_mean, local_l_var, batch_index, labels, start) {
             these <- cells[start - 1 + seq_len(nrow(x))]
             dimnames(x) <- list(make.unique(cell_names(dataset)[these]), gene_names(dataset))
-            result <- FUN(x, local_l_mean, local_l_var, factor(batches[batch_index], levels = batches),
+            of_cells <- list(x, local_l_mean, local_l_var, factor(batches[batch_index], levels = batches),
                 labels = factor(cell_types(dataset)[labels], levels = cell_types(dataset)))
+            if (ncol(dataset@covariates)) of_cells$covariates <- covariates(dataset)[these, , drop = FALSE]
+            result <- do.call(FUN, of_cells)
             out[length(out) + 1L] <<- list(result)
         }
     ))

@@ -13,8 +13,8 @@ round_to_float_cpp <- function(x) {
     .Call(`_rscvi_round_to_float_cpp`, x)
 }
 
-dataset_handle_cpp <- function(counts, corrupted_x, batch, labels, local_means, local_vars, n_batch, n_labels) {
-    .Call(`_rscvi_dataset_handle_cpp`, counts, corrupted_x, batch, labels, local_means, local_vars, n_batch, n_labels)
+dataset_handle_cpp <- function(counts, corrupted_x, batch, labels, local_means, local_vars, n_batch, n_labels, categorical, continuous) {
+    .Call(`_rscvi_dataset_handle_cpp`, counts, corrupted_x, batch, labels, local_means, local_vars, n_batch, n_labels, categorical, continuous)
 }
 
 handle_is_alive_cpp <- function(handle) {

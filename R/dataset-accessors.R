@@ -16,6 +16,7 @@
 #'   columns `batch`, `n_cells`, `mean`, `var`. How they are defined: [GeneExpressionDataset()].
 #' * `cell_data(x)`: a `DataFrame` with what else came with the cells, one row a cell.
 #' * `proteins(x)`: `NULL`, or a matrix of cells x proteins.
+#' * `covariates(x)`: a data.frame of the further covariates, one row a cell; without columns if there are none.
 #'
 #' @examples
 #' counts <- matrix(rpois(50 * 20, lambda = 2), nrow = 50)
@@ -96,6 +97,10 @@ setMethod("cell_data", "GeneExpressionDataset", function(x) x@cell_data)
 
 #' @rdname dataset-accessors
 #' @export
+setMethod("covariates", "GeneExpressionDataset", function(x) as.data.frame(x@covariates, optional = TRUE))
+
+#' @rdname dataset-accessors
+#' @export
 setMethod("proteins", "GeneExpressionDataset", function(x) x@proteins)
 
 #' @rdname dataset-accessors
@@ -109,6 +114,9 @@ setMethod("show", "GeneExpressionDataset", function(object) {
         sprintf("counts per cell: median %s (%s to %s)\n", format(totals[2L], big.mark = ","),
             format(totals[1L], big.mark = ","), format(totals[3L], big.mark = ",")),
         format_levels("batches", object@batch), format_levels("labels", object@labels),
+        if (ncol(object@covariates)) {
+            sprintf("covariates: %s\n", covariate_summary(describe_covariates(object@covariates)))
+        },
         if (!is.null(object@proteins)) sprintf("proteins: %d\n", ncol(object@proteins)),
         if (!is.null(object@corrupted)) {
             sprintf("corrupted: %d of %d non-zero counts changed\n",

@@ -146,5 +146,5 @@ subset_dataset <- function(x, genes = NULL, cells = NULL, labels = NULL, empty_c
     cell_data <- x@cell_data[cells, , drop = FALSE]
     rownames(cell_data) <- counts@Dimnames[[2L]]
     new_dataset(counts, x@batch[cells], if (is.null(labels)) x@labels[cells] else labels,
-        x@proteins[cells, , drop = FALSE], cell_data, totals, corrupted)
+        x@proteins[cells, , drop = FALSE], cell_data, x@covariates[cells, , drop = FALSE], totals, corrupted)
 }

@@ -35,7 +35,8 @@ dataset_handle <- function(dataset) {
     alive_handle(dataset@cache, function() {
         core(dataset_handle_cpp(
             dataset@counts, dataset@corrupted, as.integer(dataset@batch), as.integer(dataset@labels),
-            dataset@local_means, dataset@local_vars, nlevels(dataset@batch), nlevels(dataset@labels)
+            dataset@local_means, dataset@local_vars, nlevels(dataset@batch), nlevels(dataset@labels),
+            unname(covariate_codes(dataset@covariates)), unname(covariate_values(dataset@covariates))
         ))
     })
 }

@@ -39,14 +39,14 @@
 SCANVI <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 10, n_layers = 1, dropout_rate = 0.1,
                    dispersion = "gene", log_variational = TRUE, reconstruction_loss = "zinb", y_prior = NULL,
                    labels_groups = NULL, use_labels_groups = FALSE, classifier_parameters = list(), from = NULL,
-                   seed = NULL) {
+                   library = "latent", encode_covariates = FALSE, seed = NULL) {
     if (!is.null(from)) {
         given <- as.list(match.call())[-1L]
         return(scanvi_from(from, n_input, names(given), parent.frame(), given))
     }
     size <- model_size(n_input, if (!missing(n_batch)) n_batch, if (!missing(n_labels)) n_labels)
     options <- network_options(size, n_hidden, n_latent, n_layers, dropout_rate, dispersion, log_variational,
-        reconstruction_loss)
+        reconstruction_loss, library = library, encode_covariates = encode_covariates)
     if (options$dispersion == "gene-label") {
         abort_rscvi(c("{.arg dispersion} must not be {.val gene-label} for {.fn SCANVI}: its decoder does not see labels.",
             i = "{.fn VAEC} has dispersions by label."))
@@ -62,7 +62,7 @@ SCANVI <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent 
 scanvi_from <- function(from, n_input, given, frame, call) {
     check_class(from, "from", "VAE")
     shared <- c("n_hidden", "n_latent", "n_layers", "dropout_rate", "dispersion", "log_variational",
-        "reconstruction_loss")
+        "reconstruction_loss", "library", "encode_covariates")
     fixed <- intersect(given, c("n_batch", shared))
     if (length(fixed)) {
         abort_rscvi("{.arg {fixed}} {?is/are} that of {.arg from}, and cannot be given beside it.")
@@ -70,9 +70,18 @@ scanvi_from <- function(from, n_input, given, frame, call) {
     if (from@options$latent_distribution != "normal") {
         abort_rscvi("{.arg from} has a logistic normal latent distribution, which {.fn SCANVI} does not have.")
     }
-    if (methods::is(n_input, "GeneExpressionDataset")) check_model_fits(from, n_input)
+    if (methods::is(n_input, "GeneExpressionDataset")) {
+        n_input <- align_to_model(n_input, from)
+        check_model_fits(from, n_input)
+    }
     arguments <- lapply(call[setdiff(given, c("from", "n_input"))], eval, frame)
+    # Covariates as the VAE knows them, whatever those of this data set are.
+    if (methods::is(n_input, "GeneExpressionDataset") && is.null(from@options$covariates)) {
+        n_input@covariates <- n_input@covariates[0L]
+    }
     model <- do.call(SCANVI, c(list(n_input, n_batch = from@options$n_batch), from@options[shared], arguments))
+    model@options["covariates"] <- from@options["covariates"]
+    model@state$handle <- NULL
     state <- state_dict(model)
     weights <- state_dict(from)
     state[names(weights)] <- weights
@@ -82,10 +91,11 @@ scanvi_from <- function(from, n_input, given, frame, call) {
 #' @rdname SCANVI
 #' @export
 VAEC <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 10, n_layers = 1, dropout_rate = 0.1,
-                 y_prior = NULL, dispersion = "gene", log_variational = TRUE, reconstruction_loss = "zinb", seed = NULL) {
+                 y_prior = NULL, dispersion = "gene", log_variational = TRUE, reconstruction_loss = "zinb",
+                 library = "latent", encode_covariates = FALSE, seed = NULL) {
     size <- model_size(n_input, if (!missing(n_batch)) n_batch, if (!missing(n_labels)) n_labels)
     options <- network_options(size, n_hidden, n_latent, n_layers, dropout_rate, dispersion, log_variational,
-        reconstruction_loss)
+        reconstruction_loss, library = library, encode_covariates = encode_covariates)
     options <- c(options, label_options(options, y_prior, list()), list(encode_labels_twice = FALSE))
     new_model("VAEC", options, size$names, resolve_seed(seed))
 }
@@ -95,6 +105,7 @@ VAEC <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 
 #' @param model a [SCANVI()] or [VAEC()].
 #' @param x counts, **cells x genes** (B x G).
 #' @param y labels of the cells: a factor or 1-based codes; `NULL` takes the most probable ones.
+#' @param batch_index,covariates as for [inference()]; looked at if the model was built with `encode_covariates = TRUE`.
 #' @param noise `NULL`, or `list(z =)`, B x L standard normal draws to use in place of random ones.
 #' @param seed integer that decides the draw of z1; `NULL` draws one from R's generator.
 #' @return `classify()`: probabilities \eqn{q(y|x)}, cells x labels. `get_latents()`: for a [SCANVI()] a list of `z1`, a draw
@@ -107,24 +118,32 @@ VAEC <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 
 #' classify(scanvi, x)
 #' get_latents(scanvi, x, y = c(1, 1, 2, 3, 3))$z2
 #' @export
-classify <- function(model, x) {
+classify <- function(model, x, batch_index = NULL, covariates = NULL) {
     check_class(model, "model", "LabelledModel")
-    x <- check_cells_by_genes(x, model)
-    q <- core(model_classify_cpp(model_handle(model), list(x = x)))
-    dimnames(q) <- list(rownames(x), model@label_levels)
+    cells <- check_encoded_cells(x, batch_index, covariates, model)
+    q <- core(model_classify_cpp(model_handle(model), cells))
+    dimnames(q) <- list(rownames(cells$x), model@label_levels)
     q
 }
 
 #' @rdname classify
 #' @export
-get_latents <- function(model, x, y = NULL, noise = NULL, seed = NULL) {
+get_latents <- function(model, x, y = NULL, batch_index = NULL, covariates = NULL, noise = NULL, seed = NULL) {
     check_class(model, "model", "SCANVI")
     o <- model@options
+    cells <- check_encoded_cells(x, batch_index, covariates, model)
+    n <- nrow(cells$x)
+    cells$y <- check_codes(y, "y", n, o$n_labels, model@label_levels, used = TRUE)
+    if (is.null(y)) cells$y <- max.col(core(model_classify_cpp(model_handle(model), cells)), ties.method = "first")
+    noise <- check_noise(noise, n, o$n_latent)
+    core(model_latents_cpp(model_handle(model), cells, noise, resolve_seed(seed)))
+}
+
+# What an encoder sees: batch and covariates only where the model was built so.
+check_encoded_cells <- function(x, batch_index, covariates, model) {
     x <- check_cells_by_genes(x, model)
-    y <- check_codes(y, "y", nrow(x), o$n_labels, model@label_levels, used = TRUE)
-    if (is.null(y)) y <- max.col(classify(model, x), ties.method = "first")
-    noise <- check_noise(noise, nrow(x), o$n_latent)
-    core(model_latents_cpp(model_handle(model), list(x = x, y = y), noise, resolve_seed(seed)))
+    if (!model@options$encode_covariates) return(list(x = x))
+    check_cells(list(x = x, batch_index = batch_index, covariates = covariates), model, with_label = FALSE)
 }
 
 label_options <- function(options, y_prior, classifier_parameters) {

@@ -122,6 +122,7 @@ shape_noise <- function(x, shape, arg) {
 #' @param local_l_mean,local_l_var mean and variance of the prior of the log library size: one number a cell, or one for
 #'   all.
 #' @param seed integer that decides the random draws; `NULL` draws one from R's generator.
+#' @param covariates for a model that was built with covariates: a data.frame of them, one row a cell.
 #'
 #' @return `inference()`: a named list of `px_scale` (expected share of each gene, rows sum to 1), `px_rate` (mean of the
 #'   counts, \eqn{e^l} times `px_scale`), `px_r` (inverse dispersion), `px_dropout` (logit of the dropout probability),
@@ -146,35 +147,36 @@ NULL
 #' @rdname inference
 #' @export
 inference <- function(model, x, batch_index = NULL, y = NULL, n_samples = 1, transform_batch = NULL, noise = NULL,
-                      seed = NULL) {
+                      seed = NULL, covariates = NULL) {
     check_class(model, "model", "SCVIModel")
     n_samples <- check_count(n_samples, "n_samples", lower = 1L)
     transform_batch <- check_transform_batch(transform_batch, model)
     if (is.null(batch_index) && !is.null(transform_batch)) batch_index <- rep(transform_batch, NROW(x))
-    cells <- check_cells(list(x = x, batch_index = batch_index, y = y), model)
+    cells <- check_cells(list(x = x, batch_index = batch_index, y = y, covariates = covariates), model)
     noise <- check_noise(noise, nrow(cells$x), model@options$n_latent, if (n_samples > 1L) n_samples)
     core(model_inference_cpp(model_handle(model), cells, n_samples, transform_batch, noise, resolve_seed(seed)))
 }
 
 #' @rdname inference
 #' @export
-loss_terms <- function(model, x, local_l_mean, local_l_var, batch_index = NULL, y = NULL, noise = NULL, seed = NULL) {
+loss_terms <- function(model, x, local_l_mean, local_l_var, batch_index = NULL, y = NULL, noise = NULL, seed = NULL,
+                       covariates = NULL) {
     check_class(model, "model", "SCVIModel")
     cells <- check_cells(list(x = x, local_l_mean = local_l_mean, local_l_var = local_l_var,
-        batch_index = batch_index, y = y), model, for_loss = TRUE)
+        batch_index = batch_index, y = y, covariates = covariates), model, for_loss = TRUE)
     unlabelled <- has_classifier(model) && is.null(cells$y)
     noise <- check_loss_noise(noise, nrow(cells$x), model, labelled = !unlabelled)
     ask <- if (unlabelled) model_unlabelled_loss_terms_cpp else model_loss_terms_cpp
     data.frame(core(ask(model_handle(model), cells, noise, resolve_seed(seed))), row.names = rownames(x))
 }
 
-# x, batch_index, y and, for a loss, the library prior, in the form that the glue takes.
-check_cells <- function(cells, model, for_loss = FALSE) {
+# x, batch_index, y, covariates and, for a loss, the library prior, in the form that the glue takes.
+check_cells <- function(cells, model, for_loss = FALSE, with_label = TRUE) {
     o <- model@options
     cells$x <- check_cells_by_genes(cells$x, model)
     n <- nrow(cells$x)
     batch_is_used <- o$n_batch > 1L || o$dispersion == "gene-batch"
-    label_is_used <- uses_labels(model)
+    label_is_used <- with_label && uses_labels(model)
     label_is_needed <- label_is_used && !for_loss && !methods::is(model, "SCANVI") ||
         for_loss && o$dispersion == "gene-label" && !has_classifier(model)
     # Where there is only one, it need not be said.
@@ -189,6 +191,9 @@ check_cells <- function(cells, model, for_loss = FALSE) {
         abort_rscvi(if (has_classifier(model)) "{.arg y} is needed: this model encodes and decodes with the label."
         else "{.arg y} is needed: this model has one dispersion per gene and label.")
     }
+    given <- check_cell_covariates(cells$covariates, model, n)
+    cells$covariates <- NULL
+    cells[names(given)] <- given
     if (for_loss) {
         cells$local_l_mean <- check_prior(cells$local_l_mean, "local_l_mean", n)
         cells$local_l_var <- check_prior(cells$local_l_var, "local_l_var", n, positive = TRUE)
@@ -212,7 +217,7 @@ check_prior <- function(x, arg, n, positive = FALSE) {
 #'
 #' @param model a model, see [VAE()]; **it is changed in place**.
 #' @param minibatches list of minibatches, each a list of `x` (cells x genes), `local_l_mean`, `local_l_var`,
-#'   `batch_index`, `y` and, if wanted, `noise`; see [loss_terms()] for what they are.
+#'   `batch_index`, `y`, `covariates` and, if wanted, `noise`; see [loss_terms()] for what they are.
 #' @param kl_weight weight of `kl_z`; for [SCANVI()] and [VAEC()] of all terms but `reconst_loss` and `kl_z1`.
 #' @param classification_ratio,double_softmax [SCANVI()] and [VAEC()] take the loss without a look at the labels, to
 #'   which that of the classifier, the mean of \eqn{-\ln q(y|x)}, is added so many times where there is a `y`;
@@ -237,7 +242,7 @@ fit_minibatches <- function(model, minibatches, kl_weight = 1, lr = 1e-3, eps = 
     noise <- vector("list", length(minibatches))
     for (k in seq_along(minibatches)) {
         given <- minibatches[[k]]
-        unknown <- setdiff(names(given), c("x", "local_l_mean", "local_l_var", "batch_index", "y", "noise"))
+        unknown <- setdiff(names(given), c("x", "local_l_mean", "local_l_var", "batch_index", "y", "covariates", "noise"))
         if (length(unknown)) abort_rscvi("Minibatch {k} of {.arg minibatches} has unknown element{?s} {.field {unknown}}.")
         checked <- tryCatch(
             list(cells = check_cells(given[setdiff(names(given), "noise")], model, for_loss = TRUE),

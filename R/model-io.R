@@ -90,13 +90,18 @@ write_model <- function(model, file) {
     core(model_save_state_cpp(model_handle(model), enc2native(file), c(rscvi = unclass(to_json_text(about)))))
 }
 
+# Options that came after the first version of the format, with the value that says what models were like before.
+later_options <- list(library = "latent", encode_covariates = FALSE, covariates = NULL)
+
 # The constructor checks the options, which come from a file, as it checks those of a user.
 rebuild_model <- function(about) {
     class <- check_string(about$class, "class")
     known <- methods::isClass(class) && methods::extends(class, "SCVIModel") && !methods::isVirtualClass(class)
     if (!known) abort_rscvi("unknown class of model: {.val {class}}")
     names <- lapply(about[c("genes", "batch_levels", "label_levels")], json_strings)
-    model <- new_model(class, restore_options(about$options), names, seed = 0)
+    options <- restore_options(about$options)
+    options <- c(options, later_options[setdiff(names(later_options), names(options))])
+    model <- new_model(class, options, names, seed = 0)
     model@version <- check_string(about$version, "version")
     model
 }
@@ -104,7 +109,7 @@ rebuild_model <- function(about) {
 # Options as the constructors keep them: vectors, or a list of such where it has names. JSON does not tell whole numbers
 # from others.
 restore_options <- function(options) {
-    real <- c("dropout_rate", "y_prior")
+    real <- c("dropout_rate", "y_prior", "mean", "sd")
     out <- lapply(options, function(x) {
         if (is.list(x) && !is.null(names(x))) return(restore_options(x))
         if (is.list(x)) unlist(x) else x

@@ -8,6 +8,12 @@
 #' batch (Lopez et al. 2018, *Nature Methods* 15:1053; scvi 0.6.8, `models/vae.py`). Two more networks encode a cell's
 #' counts into the approximate posteriors \eqn{q(z_i|x_i)} and \eqn{q(l_i|x_i)}.
 #'
+#' # Covariates
+#' Covariates of the data set (see [GeneExpressionDataset()]) go to every layer of the decoder, as the batch does: one
+#' column for each category, and one for each continuous covariate, standardised with mean and standard deviation of the
+#' data set that the model is made for. The latent space is then free of what they explain, as far as the cells at hand tell
+#' it apart from the rest.
+#'
 #' @param n_input number of genes; or a [GeneExpressionDataset()], from which `n_input`, `n_batch` and `n_labels` are
 #'   then taken.
 #' @param n_batch number of batches; with 0 or 1 the batch is not used.
@@ -21,6 +27,10 @@
 #' @param log_variational encode \eqn{\ln(1 + x)} rather than x.
 #' @param reconstruction_loss `"zinb"`, `"nb"` or `"poisson"`.
 #' @param latent_distribution `"normal"`, or `"ln"` (logistic normal: z is the softmax of a Gaussian).
+#' @param library `"latent"`: the log library size is a latent variable with a prior by batch, as in scvi 0.6.8;
+#'   `"observed"`: it is the logarithm of the cell's number of counts, as today's scVI has it by default. Then there is
+#'   no encoder for it, and `kl_l` is 0.
+#' @param encode_covariates whether the encoders see batch and covariates, too, and not the decoder alone.
 #' @param seed integer that decides the initial weights; `NULL` draws one from R's generator.
 #'
 #' @return An object of class `VAE` (see [SCVIModel-class]) with random initial weights, on the CPU.
@@ -33,10 +43,10 @@
 #' @export
 VAE <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 10, n_layers = 1, dropout_rate = 0.1,
                 dispersion = "gene", log_variational = TRUE, reconstruction_loss = "zinb",
-                latent_distribution = "normal", seed = NULL) {
+                latent_distribution = "normal", library = "latent", encode_covariates = FALSE, seed = NULL) {
     size <- model_size(n_input, if (!missing(n_batch)) n_batch, if (!missing(n_labels)) n_labels)
     options <- network_options(size, n_hidden, n_latent, n_layers, dropout_rate, dispersion, log_variational,
-        reconstruction_loss, latent_distribution)
+        reconstruction_loss, latent_distribution, library, encode_covariates)
     new_model("VAE", options, size$names, resolve_seed(seed))
 }
 
@@ -44,6 +54,7 @@ VAE <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 1
 # n_batch = 0 asks for a model that ignores the batches.
 model_size <- function(n_input, n_batch, n_labels) {
     names <- list(genes = NULL, batch_levels = NULL, label_levels = NULL)
+    covariates <- NULL
     if (methods::is(n_input, "GeneExpressionDataset")) {
         dataset <- n_input
         n_input <- nb_genes(dataset)
@@ -51,18 +62,19 @@ model_size <- function(n_input, n_batch, n_labels) {
         if (is.null(n_labels)) n_labels <- n_labels(dataset)
         names <- list(genes = gene_names(dataset), batch_levels = levels(batch_indices(dataset)),
             label_levels = cell_types(dataset))
+        covariates <- describe_covariates(dataset@covariates)
     }
     if (isS4(n_input) || is.matrix(n_input)) {
         abort_rscvi(c("{.arg n_input} must be a {.cls GeneExpressionDataset} or a number of genes, not
             {describe_value(n_input)}.", i = "Make a data set first: {.fn GeneExpressionDataset}."))
     }
     list(n_input = n_input, n_batch = if (is.null(n_batch)) 0 else n_batch,
-        n_labels = if (is.null(n_labels)) 0 else n_labels, names = names)
+        n_labels = if (is.null(n_labels)) 0 else n_labels, names = names, covariates = covariates)
 }
 
 # The options that all models have.
 network_options <- function(size, n_hidden, n_latent, n_layers, dropout_rate, dispersion, log_variational,
-                            reconstruction_loss, latent_distribution = "normal") {
+                            reconstruction_loss, latent_distribution = "normal", library, encode_covariates) {
     list(
         n_input = check_count(size$n_input, "n_input", lower = 1L),
         n_batch = check_count(size$n_batch, "n_batch", lower = 0L),
@@ -74,7 +86,9 @@ network_options <- function(size, n_hidden, n_latent, n_layers, dropout_rate, di
         dispersion = check_choice(dispersion, "dispersion", c("gene", "gene-batch", "gene-label", "gene-cell")),
         log_variational = check_flag(log_variational, "log_variational"),
         reconstruction_loss = check_choice(reconstruction_loss, "reconstruction_loss", c("zinb", "nb", "poisson")),
-        latent_distribution = check_choice(latent_distribution, "latent_distribution", c("normal", "ln"))
+        latent_distribution = check_choice(latent_distribution, "latent_distribution", c("normal", "ln")),
+        library = check_choice(library[1L], "library", c("latent", "observed")),
+        encode_covariates = check_flag(encode_covariates, "encode_covariates"), covariates = size$covariates
     )
 }
 
@@ -89,7 +103,16 @@ new_model <- function(class, options, names, seed) {
 }
 
 # The core's counterpart, with fresh weights.
-new_core_model <- function(model, seed) core(model_new_cpp(c(type = class(model)[1L], model@options), seed))
+new_core_model <- function(model, seed) {
+    options <- model@options
+    categorical <- Filter(is_categorical, options$covariates)
+    continuous <- Filter(Negate(is_categorical), options$covariates)
+    number <- function(what) vapply(continuous, function(x) x[[what]], numeric(1L))
+    core(model_new_cpp(c(options, list(
+        type = class(model)[1L], n_categories = vapply(categorical, function(x) length(x$levels), integer(1L)),
+        continuous_mean = number("mean"), continuous_sd = number("sd")
+    )), seed))
+}
 
 # VAEC and SCANVI.
 has_classifier <- function(model) methods::is(model, "LabelledModel")
@@ -103,6 +126,9 @@ setMethod("show", "SCVIModel", function(object) {
         if (o$latent_distribution == "ln") "logistic normal" else "normal"))
     cat(sprintf("  counts: %s, one dispersion per %s\n", o$reconstruction_loss, o$dispersion))
     if (has_classifier(object)) cat(sprintf("  labels: %s\n", label_summary(object)))
+    if (!is.null(o$covariates)) cat(sprintf("  covariates: %s\n", covariate_summary(o$covariates)))
+    if (o$library == "observed") cat("  library size: as observed\n")
+    if (o$encode_covariates) cat("  the encoders see batch and covariates\n")
     cat(sprintf("  networks: %d hidden layer%s of %d units, dropout %s; %s weights\n", o$n_layers,
         if (o$n_layers > 1L) "s" else "", o$n_hidden, format(o$dropout_rate), format(n_weights, big.mark = ",")))
     invisible(object)
@@ -174,46 +200,4 @@ clone <- function(model) {
     copy@state <- new.env(parent = emptyenv())
     copy@state$weights <- model@state$weights
     copy
-}
-
-# A model and a data set that are to work together: same genes, and batches and labels that the model has columns for.
-check_model_fits <- function(model, dataset) {
-    o <- model@options
-    if (o$n_input != nb_genes(dataset)) {
-        abort_rscvi(c(
-            "{.arg model} was built for {o$n_input} gene{?s}, but {.arg gene_dataset} has {nb_genes(dataset)}.",
-            i = "Build the model from this data set, or choose its genes with {.fn update_genes}."
-        ), class = "model_mismatch")
-    }
-    if (!is.null(model@genes) && !identical(model@genes, gene_names(dataset))) {
-        other <- setdiff(model@genes, gene_names(dataset))
-        abort_rscvi(c(
-            "{.arg model} and {.arg gene_dataset} have different genes, or the same in another order.",
-            if (length(other)) c(x = "Not in the data set ({length(other)}): {.val {utils::head(other, 3)}}."),
-            i = "{.fn reorder_genes} with {.code drop_omitted_genes = TRUE} brings a data set into the model's order."
-        ), class = "model_mismatch")
-    }
-    check_levels_fit(o$n_batch, model@batch_levels, batch_indices(dataset), "batches", required = o$n_batch > 0L)
-    if (uses_labels(model) && !has_classifier(model) && anyNA(labels(dataset))) {
-        abort_rscvi(c("{.arg model} needs the label of every cell, but {sum(is.na(labels(dataset)))} cells have none.",
-            i = "{.fn SCANVI} and {.fn VAEC} take cells without a label."), class = "model_mismatch")
-    }
-    check_levels_fit(o$n_labels, model@label_levels, labels(dataset), "labels", required = uses_labels(model))
-    invisible(model)
-}
-
-uses_labels <- function(model) has_classifier(model) || model@options$dispersion == "gene-label"
-
-check_levels_fit <- function(n, model_levels, codes, what, required) {
-    if (!required) return(invisible())
-    if (n != nlevels(codes)) {
-        abort_rscvi(c(
-            "{.arg model} was built for {n} {what}, but {.arg gene_dataset} has {nlevels(codes)}.",
-            i = "Build the model from this data set{if (what == 'batches') ', or with n_batch = 0 to ignore the batches'}."
-        ), class = "model_mismatch")
-    }
-    if (!is.null(model_levels) && !identical(model_levels, levels(codes))) {
-        abort_rscvi("{.arg model} was built for the {what} {.val {model_levels}}, but {.arg gene_dataset} has
-            {.val {levels(codes)}}.", class = "model_mismatch")
-    }
 }

@@ -125,7 +125,8 @@ describe_dataset <- function(dataset, tensors) {
         p = add(counts@p, "counts/p"), i = add(counts@i, "counts/i"), x = add(counts@x, "counts/x"),
         corrupted = add(dataset@corrupted, "corrupted/x"), batch = add(dataset@batch, "batch"),
         labels = add(dataset@labels, "labels"), local_means = add(dataset@local_means, "local_means"),
-        local_vars = add(dataset@local_vars, "local_vars"), proteins = add(dataset@proteins, "proteins"),
+        local_vars = add(dataset@local_vars, "local_vars"),
+        covariates = add(dataset@covariates, "covariates"), proteins = add(dataset@proteins, "proteins"),
         cell_data = add(dataset@cell_data, "cell_data")
     )
 }
@@ -181,7 +182,9 @@ rebuild_dataset <- function(about, file) {
     if (counts@p[length(counts@p)] != length(counts@x)) abort_rscvi("the counts have values outside all columns")
     dataset <- methods::new("GeneExpressionDataset",
         counts = counts, corrupted = get("corrupted"), batch = get("batch"), labels = get("labels"),
-        local_means = get("local_means"), local_vars = get("local_vars"), proteins = get("proteins"),
+        local_means = get("local_means"), local_vars = get("local_vars"),
+        covariates = if (is.null(d$covariates)) S4Vectors::make_zero_col_DFrame(ncol(counts)) else get("covariates"),
+        proteins = get("proteins"),
         cell_data = get("cell_data"), version = check_string(d$version, "version"),
         cache = new.env(parent = emptyenv())
     )

@@ -30,7 +30,7 @@ NULL
 #' @export
 setMethod("runSCANVI", "ANY", function(x, batch = NULL, labels, unlabeled = NA, assay.type = "counts", n_latent = 10,
                                        n_epochs = NULL, n_epochs_scanvi = NULL, name = "SCANVI", subset_row = NULL,
-                                       seed = NULL, verbose = NULL, ...) {
+                                       seed = NULL, verbose = NULL, covariates = NULL, ...) {
     x <- as_single_cell(x)
     check_string(name, "name")
     arguments <- sort_arguments(list(...), "runSCANVI", c(model = "VAE",
@@ -38,7 +38,7 @@ setMethod("runSCANVI", "ANY", function(x, batch = NULL, labels, unlabeled = NA, 
     seed <- resolve_seed(seed)
     labels <- cell_column(labels, "labels", SummarizedExperiment::colData(x), "colData(x)")
     if (!is.na(unlabeled)) labels <- factor(replace(as.character(labels), labels %in% unlabeled, NA))
-    given <- prepare_dataset(x, batch, labels, assay.type, subset_row)
+    given <- prepare_dataset(x, batch, labels, assay.type, subset_row, covariates)
     dataset <- given$dataset
     n_epochs <- resolve_n_epochs(n_epochs, nb_cells(dataset))
     if (is.null(n_epochs_scanvi)) n_epochs_scanvi <- min(10, max(2, round(n_epochs / 3)))

@@ -14,6 +14,8 @@
 #' @param name name of the reduced dimension.
 #' @param subset_row `NULL` (all genes), or the genes to use: names, indices or a mask. A few thousand highly variable ones
 #'   are a usual choice, see [highly_variable_genes()].
+#' @param covariates names of columns of `colData(x)` that the model is conditioned on beside the batch, or a data.frame with
+#'   one row a cell; see [GeneExpressionDataset()].
 #' @param seed integer that decides everything random: weights, split and training; `NULL` draws one from R's generator.
 #' @param verbose show progress; `NULL`: in interactive sessions, but not while knitting.
 #' @param ... further arguments of [VAE()], [UnsupervisedTrainer()] and [train()], such as `reconstruction_loss = "nb"`,
@@ -33,12 +35,12 @@ NULL
 #' @export
 setMethod("runSCVI", "ANY", function(x, batch = NULL, labels = NULL, assay.type = "counts", n_latent = 10,
                                      n_epochs = NULL, name = "SCVI", subset_row = NULL, seed = NULL, verbose = NULL,
-                                     ...) {
+                                     covariates = NULL, ...) {
     x <- as_single_cell(x)
     check_string(name, "name")
     arguments <- sort_arguments(list(...), "runSCVI", c(model = "VAE", trainer = "UnsupervisedTrainer"))
     seed <- resolve_seed(seed)
-    given <- prepare_dataset(x, batch, labels, assay.type, subset_row)
+    given <- prepare_dataset(x, batch, labels, assay.type, subset_row, covariates)
     dataset <- given$dataset
     vae <- do.call(VAE, c(list(dataset, n_latent = n_latent, seed = seed), arguments$model))
     trainer <- do.call(UnsupervisedTrainer, c(list(vae, dataset, seed = seed), arguments$trainer))
@@ -62,8 +64,9 @@ as_single_cell <- function(x, arg = "x") {
 }
 
 # The genes asked for, of all cells: the result has a row for each cell of x, so that none can be left out.
-prepare_dataset <- function(x, batch, labels, assay.type, subset_row) {
-    dataset <- GeneExpressionDataset(x, batch = batch, labels = labels, assay.type = assay.type)
+prepare_dataset <- function(x, batch, labels, assay.type, subset_row, covariates) {
+    dataset <- GeneExpressionDataset(x, batch = batch, labels = labels, assay.type = assay.type,
+        covariates = covariates)
     if (is.null(subset_row)) return(list(dataset = dataset, rows = seq_len(nrow(x))))
     rows <- check_indices(subset_row, "subset_row", nrow(x), rownames(x), allow_duplicates = FALSE)
     list(dataset = update_genes(dataset, rows, empty_cells = "error"), rows = rows)
@@ -101,6 +104,9 @@ store_fit <- function(x, name, trainer, assay.type, rows, seed) {
         local_vars = local_vars(dataset), set = factor(set, levels = names(trainer@sets)),
         fit = rep(fingerprint(trainer@model), ncol(x))
     )
+    for (covariate in names(dataset@covariates)) {
+        columns[[fit_key(name)]][[covariate_key(covariate)]] <- dataset@covariates[[covariate]]
+    }
     SingleCellExperiment::int_colData(x) <- columns
     metadata <- SingleCellExperiment::int_metadata(x)
     metadata[[fit_key(name)]] <- list(
@@ -112,6 +118,7 @@ store_fit <- function(x, name, trainer, assay.type, rows, seed) {
 }
 
 fit_key <- function(name) paste0("rscvi_", name)
+covariate_key <- function(name) paste0("covariate_", name)
 
 # A number that two different fits do not share: it tells cells of another fit, which cbind() can bring in, from its own.
 fingerprint <- function(model) sum(vapply(model@state$weights, function(w) sum(w * sin(seq_along(w))), numeric(1L)))
@@ -180,9 +187,12 @@ refit_dataset <- function(object, fit, columns) {
     if (!identical(rows, seq_len(nrow(counts)))) counts <- counts[rows, , drop = FALSE]
     names <- if (is.null(colnames(object))) paste0("cell", seq_len(ncol(object))) else make.unique(colnames(object))
     counts@Dimnames <- list(fit$genes, names)
+    covariates <- S4Vectors::make_zero_col_DFrame(ncol(counts))
+    for (name in names(fit$model@options$covariates)) covariates[[name]] <- columns[[covariate_key(name)]]
     methods::new("GeneExpressionDataset",
         counts = counts, corrupted = NULL, batch = columns$batch, labels = columns$labels,
         local_means = columns$local_means, local_vars = columns$local_vars, proteins = NULL,
+        covariates = covariates,
         cell_data = as_cell_data(SummarizedExperiment::colData(object), names),
         version = as.character(utils::packageVersion("rscvi")), cache = new.env(parent = emptyenv())
     )

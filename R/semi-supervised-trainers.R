@@ -53,6 +53,7 @@ SemiSupervisedTrainer <- function(model, gene_dataset,
         abort_rscvi(c("{.arg model} is a {.cls {class(model)}}, which has no classifier.",
             i = "Semi-supervised training takes a {.fn SCANVI} or a {.fn VAEC}."), class = "no_classifier")
     }
+    gene_dataset <- align_to_model(gene_dataset, model)
     check_model_fits(model, gene_dataset)
     sets <- split_labelled(gene_dataset, n_labelled_samples_per_class, seed)
     options <- trainer_options(names(sets), on = "full_dataset", n_iter_kl_warmup, n_epochs_kl_warmup, use_cuda,

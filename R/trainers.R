@@ -55,6 +55,7 @@ UnsupervisedTrainer <- function(model, gene_dataset, train_size = 0.9, test_size
                                 max_nans = 10, show_progbar = NULL) {
     check_class(model, "model", "SCVIModel")
     check_class(gene_dataset, "gene_dataset", "GeneExpressionDataset")
+    gene_dataset <- align_to_model(gene_dataset, model)
     check_model_fits(model, gene_dataset)
     if (has_classifier(model) && anyNA(labels(gene_dataset))) {
         abort_rscvi(c("{.fn UnsupervisedTrainer} gives the model the label of every cell, but

@@ -25,6 +25,12 @@ setValidity("GeneExpressionDataset", function(object) {
     note(is.null(object@corrupted) || length(object@corrupted) == length(counts@x),
         "'corrupted' must have one value for each stored count")
     note(is.null(object@proteins) || nrow(object@proteins) == n_cells, "'proteins' must have one row a cell")
+    note(nrow(object@covariates) == n_cells, "'covariates' must have one row a cell")
+    for (name in names(object@covariates)) {
+        x <- object@covariates[[name]]
+        note((is.factor(x) && !anyNA(x)) || (is.numeric(x) && all(is.finite(x))),
+            sprintf("covariate '%s' must be a factor without missing values, or finite numbers", name))
+    }
     note(nrow(object@cell_data) == n_cells, "'cell_data' must have one row a cell")
     if (length(wrong)) wrong else TRUE
 })

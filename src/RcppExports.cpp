@@ -45,8 +45,8 @@ BEGIN_RCPP
 END_RCPP
 }
 // dataset_handle_cpp
-SEXP dataset_handle_cpp(SEXP counts, SEXP corrupted_x, Rcpp::IntegerVector batch, Rcpp::IntegerVector labels, Rcpp::NumericVector local_means, Rcpp::NumericVector local_vars, int n_batch, int n_labels);
-RcppExport SEXP _rscvi_dataset_handle_cpp(SEXP countsSEXP, SEXP corrupted_xSEXP, SEXP batchSEXP, SEXP labelsSEXP, SEXP local_meansSEXP, SEXP local_varsSEXP, SEXP n_batchSEXP, SEXP n_labelsSEXP) {
+SEXP dataset_handle_cpp(SEXP counts, SEXP corrupted_x, Rcpp::IntegerVector batch, Rcpp::IntegerVector labels, Rcpp::NumericVector local_means, Rcpp::NumericVector local_vars, int n_batch, int n_labels, Rcpp::List categorical, Rcpp::List continuous);
+RcppExport SEXP _rscvi_dataset_handle_cpp(SEXP countsSEXP, SEXP corrupted_xSEXP, SEXP batchSEXP, SEXP labelsSEXP, SEXP local_meansSEXP, SEXP local_varsSEXP, SEXP n_batchSEXP, SEXP n_labelsSEXP, SEXP categoricalSEXP, SEXP continuousSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type counts(countsSEXP);
@@ -57,7 +57,9 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type local_vars(local_varsSEXP);
     Rcpp::traits::input_parameter< int >::type n_batch(n_batchSEXP);
     Rcpp::traits::input_parameter< int >::type n_labels(n_labelsSEXP);
-    rcpp_result_gen = Rcpp::wrap(dataset_handle_cpp(counts, corrupted_x, batch, labels, local_means, local_vars, n_batch, n_labels));
+    Rcpp::traits::input_parameter< Rcpp::List >::type categorical(categoricalSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type continuous(continuousSEXP);
+    rcpp_result_gen = Rcpp::wrap(dataset_handle_cpp(counts, corrupted_x, batch, labels, local_means, local_vars, n_batch, n_labels, categorical, continuous));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -648,7 +650,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_rscvi_counts_report_cpp", (DL_FUNC) &_rscvi_counts_report_cpp, 1},
     {"_rscvi_corrupt_counts_cpp", (DL_FUNC) &_rscvi_corrupt_counts_cpp, 4},
     {"_rscvi_round_to_float_cpp", (DL_FUNC) &_rscvi_round_to_float_cpp, 1},
-    {"_rscvi_dataset_handle_cpp", (DL_FUNC) &_rscvi_dataset_handle_cpp, 8},
+    {"_rscvi_dataset_handle_cpp", (DL_FUNC) &_rscvi_dataset_handle_cpp, 10},
     {"_rscvi_handle_is_alive_cpp", (DL_FUNC) &_rscvi_handle_is_alive_cpp, 1},
     {"_rscvi_split_cells_cpp", (DL_FUNC) &_rscvi_split_cells_cpp, 4},
     {"_rscvi_permutation_cpp", (DL_FUNC) &_rscvi_permutation_cpp, 2},

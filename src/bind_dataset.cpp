@@ -43,7 +43,8 @@ Rcpp::NumericVector round_to_float_cpp(Rcpp::NumericVector x) {
 
 // [[Rcpp::export(rng = false)]]
 SEXP dataset_handle_cpp(SEXP counts, SEXP corrupted_x, Rcpp::IntegerVector batch, Rcpp::IntegerVector labels,
-                        Rcpp::NumericVector local_means, Rcpp::NumericVector local_vars, int n_batch, int n_labels) {
+                        Rcpp::NumericVector local_means, Rcpp::NumericVector local_vars, int n_batch, int n_labels,
+                        Rcpp::List categorical, Rcpp::List continuous) {
   const auto x = Rcpp::as<SparseCounts>(counts);
   auto dataset = std::make_shared<rscvi::Dataset>();
   dataset->counts = std::make_shared<rscvi::CompressedCells>(x.outerIndexPtr(), x.innerIndexPtr(), x.valuePtr(),
@@ -55,6 +56,8 @@ SEXP dataset_handle_cpp(SEXP counts, SEXP corrupted_x, Rcpp::IntegerVector batch
   dataset->batch = to_zero_based(batch);
   dataset->label = to_zero_based(labels);
   for (std::int64_t& label : dataset->label) label = std::max<std::int64_t>(label, -1);  // NA: no label
+  for (SEXP codes : categorical) dataset->categorical.push_back(to_zero_based(codes));
+  for (SEXP values : continuous) dataset->continuous.push_back(Rcpp::as<std::vector<float>>(values));
   dataset->local_mean.assign(local_means.begin(), local_means.end());
   dataset->local_var.assign(local_vars.begin(), local_vars.end());
   dataset->n_batch = n_batch;

@@ -32,6 +32,12 @@ rscvi::VaeOptions to_vae_options(const Rcpp::List& list) {
   options.log_variational = option<bool>(list, "log_variational");
   options.reconstruction_loss = rscvi::parse_reconstruction_loss(option<std::string>(list, "reconstruction_loss"));
   options.latent_distribution = rscvi::parse_latent_distribution(option<std::string>(list, "latent_distribution"));
+  options.library = rscvi::parse_library(option<std::string>(list, "library"));
+  options.encode_covariates = option<bool>(list, "encode_covariates");
+  for (const int n : option<std::vector<int>>(list, "n_categories")) options.n_categories.push_back(n);
+  const auto mean = option<std::vector<double>>(list, "continuous_mean");
+  const auto sd = option<std::vector<double>>(list, "continuous_sd");
+  for (std::size_t k = 0; k < mean.size(); ++k) options.continuous.push_back({mean[k], sd[k]});
   if (options.type == rscvi::ModelType::ldvae) {
     options.use_batch_norm = option<bool>(list, "use_batch_norm");
     options.bias = option<bool>(list, "bias");
@@ -47,7 +53,7 @@ rscvi::VaeOptions to_vae_options(const Rcpp::List& list) {
   return options;
 }
 
-// x, batch_index, y, local_l_mean, local_l_var; any but x may be NULL or missing.
+// x, batch_index, y, categorical, continuous, local_l_mean, local_l_var; any but x may be NULL or missing.
 rscvi::api::Cells to_cells(const Rcpp::List& list) {
   const auto element = [&](const char* name) -> SEXP {
     return list.containsElementNamed(name) ? static_cast<SEXP>(list[name]) : R_NilValue;
@@ -58,6 +64,10 @@ rscvi::api::Cells to_cells(const Rcpp::List& list) {
   cells.local_l_var = to_array(element("local_l_var"));
   cells.batch_index = to_zero_based(element("batch_index"));
   cells.label = to_zero_based(element("y"));
+  if (!Rf_isNull(element("categorical"))) {
+    for (SEXP codes : Rcpp::List(element("categorical"))) cells.categorical.push_back(to_zero_based(codes));
+  }
+  cells.continuous = to_array(element("continuous"));
   return cells;
 }
 
@@ -77,7 +87,9 @@ Rcpp::List model_default_options_cpp() {
       Rcpp::Named("n_hidden") = static_cast<int>(options.n_hidden),
       Rcpp::Named("n_latent") = static_cast<int>(options.n_latent),
       Rcpp::Named("n_layers") = static_cast<int>(options.n_layers),
-      Rcpp::Named("dropout_rate") = options.dropout_rate, Rcpp::Named("log_variational") = options.log_variational);
+      Rcpp::Named("dropout_rate") = options.dropout_rate, Rcpp::Named("log_variational") = options.log_variational,
+      Rcpp::Named("encode_covariates") = options.encode_covariates,
+      Rcpp::Named("library") = options.library == rscvi::Library::latent ? "latent" : "observed");
 }
 
 // [[Rcpp::export(rng = false)]]

@@ -37,7 +37,9 @@ shape <- function(x) as.numeric(if (is.null(dim(x))) length(x) else dim(x))
 test_that("VAE's defaults are those of the core and of 0.6.8", {
     reference <- list(
         n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 10, n_layers = 1, dropout_rate = 0.1,
-        dispersion = "gene", log_variational = TRUE, reconstruction_loss = "zinb", latent_distribution = "normal"
+        dispersion = "gene", log_variational = TRUE, reconstruction_loss = "zinb", latent_distribution = "normal",
+        # Beyond 0.6.8, with the values that leave it as it was.
+        library = "latent", encode_covariates = FALSE
     )
     defaults <- as.list(formals(VAE))
     expect_identical(names(defaults), c("n_input", names(reference), "seed"))

@@ -79,10 +79,6 @@ void for_each_minibatch(const Posterior& posterior,
       cells.local_l_var = to_array(minibatch.local_l_var.squeeze(1));
       cells.batch_index = to_codes(minibatch.batch_index);
       cells.label = to_codes(minibatch.label);
-      for (std::int64_t k = 0; minibatch.categorical.defined() && k < minibatch.categorical.size(1); ++k) {
-        cells.categorical.push_back(to_codes(minibatch.categorical.select(1, k)));
-      }
-      if (minibatch.continuous.defined()) cells.continuous = to_array(minibatch.continuous);
       visit(cells, start);
     });
   });
