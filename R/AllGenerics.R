@@ -273,6 +273,12 @@ setGeneric("unsupervised_classification_accuracy",
 #' @export
 setGeneric("nn_latentspace", signature = "post", function(post, other) standardGeneric("nn_latentspace"))
 
+#' @rdname map_query
+#' @export
+setGeneric("map_query", signature = "post",
+    function(post, x, batch = NULL, labels = NULL, covariates = NULL, assay.type = "counts", n_epochs = 50, lr = 1e-3,
+             k = 15, seed = NULL, verbose = NULL, ...) standardGeneric("map_query"))
+
 #' @importFrom stats predict
 #' @export
 setGeneric("predict")

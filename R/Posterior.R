@@ -114,7 +114,8 @@ setMethod("show", "Posterior", function(object) {
 #' @param post,x,object a [Posterior()].
 #' @return `indices()`: its cells, 1-based, in the order of all results. `nb_cells()`: how many. `posterior_type()`: the
 #'   name of its class. `model()`: its model. `raw_data()`: a list of `X`, the counts (sparse, cells x genes; the
-#'   corrupted ones for a corrupted posterior), and `labels`, a factor, of its cells.
+#'   corrupted ones for a corrupted posterior), and `labels`, a factor, of its cells. `cell_data()`: a `DataFrame` with what
+#'   else is known of them.
 #' @section Differences from scvi 0.6.8: there these are attributes and properties of a `Posterior` (but for
 #'   `raw_data()`); indices count from 0, labels are codes, and `raw_data()` always gives the counts as they were
 #'   observed.
@@ -133,6 +134,10 @@ setMethod("indices", "Posterior", function(post) post@indices)
 #' @rdname posterior-accessors
 #' @export
 setMethod("nb_cells", "Posterior", function(x) length(x@indices))
+
+#' @rdname posterior-accessors
+#' @export
+setMethod("cell_data", "Posterior", function(x) x@gene_dataset@cell_data[x@indices, , drop = FALSE])
 
 #' @rdname posterior-accessors
 #' @export

@@ -16,6 +16,18 @@ without_tie_warnings <- function(expr) {
     })
 }
 
+# Of the k nearest known cells of each asked one, the share that has each label: asked cells x labels.
+neighbour_shares <- function(known, label, asked, k) {
+    near <- with_r_seed(1L, without_tie_warnings(BiocNeighbors::queryKNN(unname(known), unname(asked), k = k,
+        get.distance = FALSE, BNPARAM = BiocNeighbors::KmknnParam())))$index
+    shares <- matrix(0, nrow(near), nlevels(label), dimnames = list(NULL, levels(label)))
+    for (j in seq_len(k)) {
+        at <- cbind(seq_len(nrow(near)), as.integer(label)[near[, j]])
+        shares[at] <- shares[at] + 1 / k
+    }
+    shares
+}
+
 #' Expression of cells, guessed from their nearest neighbours
 #'
 #' For cells measured in one way (or imputed), the expression of the cells nearest to them that were measured in

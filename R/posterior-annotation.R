@@ -108,15 +108,8 @@ setMethod("nn_latentspace", "Posterior", function(post, other) {
     post <- labelled_cells(post)
     other <- labelled_cells(other)
     k <- resolve_neighbours(5L, "5 neighbours", nb_cells(post))
-    near <- with_r_seed(1L, without_tie_warnings(BiocNeighbors::queryKNN(unname(latent_matrix(post)),
-        unname(latent_matrix(other)), k = k, get.distance = FALSE, BNPARAM = BiocNeighbors::KmknnParam())))$index
-    label <- posterior_labels(post)
-    votes <- matrix(0, nrow(near), nlevels(label))
-    for (j in seq_len(k)) {
-        at <- cbind(seq_len(nrow(near)), as.integer(label)[near[, j]])
-        votes[at] <- votes[at] + 1
-    }
-    share_of_right(posterior_labels(other), levels(label)[max.col(votes, ties.method = "first")])
+    shares <- neighbour_shares(latent_matrix(post), posterior_labels(post), latent_matrix(other), k)
+    share_of_right(posterior_labels(other), most_probable(shares))
 })
 
 #' Accuracy, label by label

@@ -79,6 +79,22 @@ SEXP model_new_cpp(Rcpp::List options, double seed) {
 }
 
 // [[Rcpp::export(rng = false)]]
+SEXP model_with_more_batches_cpp(SEXP model, int n_new) {
+  return Rcpp::XPtr<Model>(new Model(from_handle<Model>(model).with_more_batches(n_new)), true);
+}
+
+// One element a parameter: its name, and the columns of n batches from `first` on; all 1-based.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List model_columns_of_batches_cpp(SEXP model, int first, int n) {
+  Rcpp::List out;
+  for (const rscvi::Columns& columns : from_handle<Model>(model).columns_of_batches(first - 1, n)) {
+    out.push_back(Rcpp::List::create(Rcpp::Named("parameter") = columns.parameter,
+                                     Rcpp::Named("which") = rscvi::glue::to_one_based(columns.which)));
+  }
+  return out;
+}
+
+// [[Rcpp::export(rng = false)]]
 Rcpp::List model_default_options_cpp() {
   const rscvi::VaeOptions options;
   return Rcpp::List::create(

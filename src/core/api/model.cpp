@@ -3,6 +3,7 @@
 #include "core/api/model_handle.h"
 #include "core/distributions/counts.h"
 #include "core/model/make_model.h"
+#include "core/model/more_batches.h"
 #include "core/model/scanvi.h"
 #include "core/model/state.h"
 #include "core/posterior/posterior.h"
@@ -108,6 +109,21 @@ Model::Model(const VaeOptions& options, std::uint64_t seed) : handle_(std::make_
     handle_->vae = make_model(options, random);
     handle_->vae->eval();
   });
+}
+
+Model::Model(std::shared_ptr<Handle> handle) : handle_(std::move(handle)) {}
+
+Model Model::with_more_batches(std::int64_t n_new) const {
+  return translate_errors([&] {
+    auto handle = std::make_shared<Handle>();
+    handle->vae = rscvi::with_more_batches(handle_->vae, n_new);
+    handle->vae->to(handle_->vae->device());
+    return Model(std::move(handle));
+  });
+}
+
+std::vector<Columns> Model::columns_of_batches(std::int64_t first, std::int64_t n) const {
+  return rscvi::columns_of_batches(*handle_->vae, first, n);
 }
 
 const VaeOptions& Model::options() const { return handle_->vae->options(); }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/api/array.h"
+#include "core/model/columns.h"
 #include "core/model/vae_options.h"
 #include "core/training/train_options.h"
 
@@ -39,6 +40,10 @@ class Model {
   NamedArrays state() const;
   void load_state(const NamedArrays& state);
 
+  // See core/model/more_batches.h. The new model is on this one's device.
+  Model with_more_batches(std::int64_t n_new) const;
+  std::vector<Columns> columns_of_batches(std::int64_t first, std::int64_t n) const;
+
   // px_scale, px_rate, px_r, px_dropout, z, qz_m, qz_v, library, ql_m, ql_v, in evaluation mode. n_samples = 1: (B, .),
   // more: (S, B, .). transform_batch: decode every cell as that batch.
   NamedArrays inference(const Cells& cells, std::int64_t n_samples, std::optional<std::int64_t> transform_batch,
@@ -63,6 +68,8 @@ class Model {
   const Handle& handle() const { return *handle_; }
 
  private:
+  explicit Model(std::shared_ptr<Handle> handle);
+
   std::shared_ptr<Handle> handle_;
 };
 

@@ -1,0 +1,177 @@
+# New cells on a trained model.
+
+#' Map new cells onto a trained model
+#'
+#' Puts cells that the model has not seen into its latent space, as they are, without training it again: the genes of `x`
+#' are brought into the model's order, batches that the model does not know get columns of their own in its weights, all
+#' other weights stay as they are to the bit, and the labels of the reference are carried over (the surgery of scArches:
+#' Lotfollahi et al. 2022, *Nature Biotechnology* 40:121).
+#'
+#' # Genes
+#' Genes are matched by name. Those that `x` lacks count as zeros, and a message says how many they are; those that the
+#' model does not know are left out.
+#'
+#' # Batches
+#' A batch that the model knows by name uses the columns that it has; a new one starts as the mean of the known ones, and
+#' its columns alone are trained, for `n_epochs` epochs on the new cells. With `encode_covariates = FALSE`, the default of
+#' models, the encoder does not see the batch: places in latent space do not depend on this training, and decoded
+#' expression does. A model that was built without batches ignores them here as well.
+#'
+#' # Labels
+#' Models with a classifier predict them. For others a cell gets the label that most of its `k` nearest reference cells
+#' have in latent space, and its probability is their share. `cell_data()` of the result has them as
+#' `transferred_label` and `transferred_probability`, if the reference has more than one label.
+#'
+#' @param post a [Posterior()] of a trained model, of the cells that labels are to come from.
+#' @param x the new cells: whatever [GeneExpressionDataset()] takes.
+#' @param batch,labels,covariates,assay.type as for [GeneExpressionDataset()]. `batch = NULL` stands for one new batch
+#'   `"query"`. Labels are optional, may be `NA`, and must be among those of the reference; they are used for scores such
+#'   as [accuracy()] alone. Levels of covariates must be known to the model.
+#' @param n_epochs number of epochs of training the columns of new batches; 0: leave them at their start.
+#' @param lr learning rate of that.
+#' @param k number of neighbours whose labels are looked at.
+#' @param seed integer that decides the training; `NULL` draws one from R's generator.
+#' @param verbose show progress; `NULL`: in interactive sessions, but not while knitting.
+#' @param ... further arguments of [GeneExpressionDataset()].
+#' @return A [Posterior()] of the new cells. Its model is a new one that knows the old and the new batches; that of `post`
+#'   is left alone.
+#' @section Errors: `rscvi_no_common_genes` if `x` has none of the model's genes; `rscvi_unknown_labels` for labels that
+#'   the reference does not have; `rscvi_empty_cells` for cells without counts of the model's genes;
+#'   `rscvi_model_mismatch` for covariates that are not there or have unknown levels; those of
+#'   [GeneExpressionDataset()]. A warning `rscvi_few_genes` if less than half of the model's genes are there.
+#' @examples
+#' sce <- example_pbmc()
+#' reference <- runSCVI(sce[, sce$batch == "ctrl"], batch = "batch", labels = "cell_type", n_epochs = 5, n_hidden = 32,
+#'     seed = 1)
+#' query <- map_query(posterior(reference), sce[, sce$batch == "stim"], batch = "batch", n_epochs = 2, seed = 1)
+#' query
+#' head(cell_data(query)[c("transferred_label", "transferred_probability")], 3)
+#' @name map_query
+NULL
+
+#' @rdname map_query
+#' @export
+setMethod("map_query", "Posterior", function(post, x, batch = NULL, labels = NULL, covariates = NULL,
+                                             assay.type = "counts", n_epochs = 50, lr = 1e-3, k = 15, seed = NULL,
+                                             verbose = NULL, ...) {
+    n_epochs <- check_count(n_epochs, "n_epochs", lower = 0L)
+    k <- check_count(k, "k", lower = 1L)
+    check_has_cells(post@indices)
+    reference <- post@gene_dataset
+    query <- GeneExpressionDataset(x, batch = batch, labels = labels, covariates = covariates,
+        assay.type = assay.type, ...)
+    query <- match_genes(query, gene_names(reference))
+    if (is.null(batch)) query@batch <- factor(rep("query", nb_cells(query)))
+    query@labels <- reference_labels(query, reference, given = !is.null(labels))
+    known <- known_batches(post)
+    unknown <- if (length(known)) setdiff(levels(batch_indices(query)), known)
+    model <- if (length(unknown)) with_more_batches(post@model, known, unknown) else clone(post@model)
+    mapped <- Posterior(model, align_to_model(query, model), use_cuda = post@use_cuda,
+        data_loader_kwargs = post@data_loader_kwargs)
+    if (length(unknown) && n_epochs > 0L) {
+        train_new_batches(mapped, first = length(known) + 1L, n_epochs, lr, seed, verbose)
+    }
+    store_transferred(mapped, transferred_labels(post, mapped, k))
+})
+
+# The counts in another data set's genes: zeros for genes that are not there.
+match_genes <- function(query, genes) {
+    at <- match(genes, gene_names(query))
+    found <- which(!is.na(at))
+    report_genes(query, genes, found)
+    counts <- query@counts
+    if (length(found) == length(genes)) {
+        if (!identical(at, seq_len(nrow(counts)))) counts <- counts[at, , drop = FALSE]
+    } else {
+        some <- counts[at[found], , drop = FALSE]
+        counts <- methods::new("dgCMatrix", p = some@p, i = found[some@i + 1L] - 1L, x = some@x,
+            Dim = c(length(genes), ncol(some)), Dimnames = list(genes, colnames(some)))
+    }
+    totals <- unname(Matrix::colSums(counts))
+    if (any(totals == 0)) {
+        empty <- cell_names(query)[totals == 0]
+        abort_rscvi(c("{length(empty)} of {length(totals)} cells have no counts of the model's genes, first
+            {.val {empty[1L]}}.", i = "Leave them out."), class = "empty_cells")
+    }
+    new_dataset(counts, query@batch, query@labels, query@proteins, query@cell_data, query@covariates, totals)
+}
+
+report_genes <- function(query, genes, found) {
+    missing <- genes[-found]
+    if (length(found) == 0L) {
+        abort_rscvi(c("{.arg x} has none of the {length(genes)} genes of the model.",
+            i = "The model's are called {.val {first_few(genes, 3L)}}, those of {.arg x}
+                 {.val {first_few(gene_names(query), 3L)}}: bring them to the same kind of name first."),
+        class = "no_common_genes")
+    }
+    if (length(missing) == 0L) return(invisible())
+    say <- if (length(found) < length(genes) / 2) warn_rscvi else inform_rscvi
+    say(c("{.arg x} has {length(found)} of the {length(genes)} genes of the model.",
+        i = "The others count as zeros: {.val {first_few(missing)}}."),
+    class = if (length(found) < length(genes) / 2) "few_genes" else "missing_genes")
+}
+
+# Labels in the reference's levels; NA where none were given.
+reference_labels <- function(query, reference, given) {
+    known <- cell_types(reference)
+    if (!given) return(factor(rep(NA_character_, nb_cells(query)), levels = known))
+    unknown <- setdiff(cell_types(query), known)
+    if (length(unknown)) {
+        abort_rscvi(c("{.arg labels} has {.val {first_few(unknown)}}, which the reference does not know.",
+            i = "It knows {.val {first_few(known, 20L)}}. Give {.code NA} where a cell has none of these."),
+        class = "unknown_labels")
+    }
+    factor(as.character(labels(query)), levels = known)
+}
+
+# Names of the model's batches; none if it was built without.
+known_batches <- function(post) {
+    if (post@model@options$n_batch < 1L) return(character(0))
+    if (is.null(post@model@batch_levels)) levels(batch_indices(post@gene_dataset)) else post@model@batch_levels
+}
+
+with_more_batches <- function(model, known, unknown) {
+    inform_rscvi("New batch{?es} {.val {unknown}} beside {.val {known}}.", class = "new_batches")
+    more <- model
+    more@options$n_batch <- model@options$n_batch + length(unknown)
+    more@batch_levels <- c(known, unknown)
+    more@state <- new.env(parent = emptyenv())
+    more@state$handle <- core(model_with_more_batches_cpp(model_handle(model), length(unknown)))
+    sync_weights(more)
+    more
+}
+
+# Moves the columns of new batches alone, without a look at labels.
+train_new_batches <- function(post, first, n_epochs, lr, seed, verbose) {
+    options <- trainer_options("train_set", on = "train_set", NULL, NULL, post@use_cuda, NULL, NULL, 0, NULL,
+        post@data_loader_kwargs, batch_size = 128, max_nans = 10, show_progbar = NULL, classifies = FALSE)
+    options$without_labels <- has_classifier(post@model)
+    options$trained_columns <- core(model_columns_of_batches_cpp(model_handle(post@model), first,
+        post@model@options$n_batch - first + 1L))
+    trainer <- new_trainer("UnsupervisedTrainer", post@model, post@gene_dataset, options,
+        list(train_set = post@indices))
+    train(trainer, n_epochs = n_epochs, lr = lr, seed = seed, verbose = verbose)
+}
+
+# A data.frame of label and probability, or NULL where the reference has no labels to give.
+transferred_labels <- function(post, mapped, k) {
+    if (has_classifier(mapped@model)) {
+        predicted <- compute_predictions(mapped)
+        return(data.frame(label = predicted$prediction, probability = predicted$probability))
+    }
+    known <- post@indices[!is.na(labels(post@gene_dataset)[post@indices])]
+    if (nlevels(droplevels(labels(post@gene_dataset)[known])) < 2L) return(NULL)
+    reference <- update_sampler_indices(post, known)
+    shares <- neighbour_shares(latent_matrix(reference), posterior_labels(reference), latent_matrix(mapped),
+        k = min(k, length(known)))
+    data.frame(label = most_probable(shares), probability = do.call(pmax, as.data.frame(shares)))
+}
+
+store_transferred <- function(mapped, transferred) {
+    if (is.null(transferred)) return(mapped)
+    cells <- mapped@gene_dataset@cell_data
+    cells$transferred_label <- transferred$label
+    cells$transferred_probability <- transferred$probability
+    mapped@gene_dataset@cell_data <- cells
+    mapped
+}
