@@ -34,6 +34,26 @@ struct SemiSupervisedOptions {
   double lr_classification = 5e-3;
 };
 
+// Columns of a weight matrix, such as those of some categories of a covariate.
+struct Columns {
+  std::string parameter;            // (output, input)
+  std::vector<std::int64_t> which;  // 0-based
+};
+
+// What of a model is trained. The rest is frozen: no gradient, no weight decay, and the same bits after training.
+struct TrainedPart {
+  // Modules or parameters by their dotted names (core/model/state.h), each with all below it: "z_encoder",
+  // "decoder.px_decoder", "px_r". Without names and columns the whole model is trained.
+  std::vector<std::string> names;
+  // Of parameters that are otherwise frozen.
+  std::vector<Columns> columns;
+  // Modules that are not named work in evaluation mode: without dropout, and normalising batches by their running
+  // statistics, which stay as they are. false: all are in training mode, and only parameters are frozen.
+  bool evaluate_frozen = true;
+
+  bool is_everything() const { return names.empty() && columns.empty(); }
+};
+
 // Held-out quantities that training can watch: in nats per cell, smaller is better; and the share of cells whose label is
 // the classifier's most probable one, larger is better.
 enum class Metric { elbo, reconstruction_error, accuracy };
@@ -69,6 +89,7 @@ struct TrainOptions {
   std::string on = "test_set";                   // the monitored set that these two look at
 
   std::optional<SemiSupervisedOptions> semi_supervised;  // for models with a classifier
+  TrainedPart trained;
 
   std::int64_t max_nans = 10;  // so many minibatches in a row without a finite loss end training
 };

@@ -52,7 +52,7 @@ struct Scene {
       : options(train_options), model(scrambled_model(options_without_dropout(type))) {}
 
   SemiSupervisedPlan plan() {
-    return SemiSupervisedPlan(model, *toy.dataset, CountsKind::observed, options, RandomStream(seed));
+    return SemiSupervisedPlan(model, toy.dataset, options, RandomStream(seed));
   }
   double loss(const Cells& cells) {
     SemiSupervisedPlan fresh = plan();
