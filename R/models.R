@@ -89,7 +89,10 @@ new_model <- function(class, options, names, seed) {
 }
 
 # The core's counterpart, with fresh weights.
-new_core_model <- function(model, seed) core(model_new_cpp(c(type = class(model)[1L], model@options), seed))
+new_core_model <- function(model, seed) {
+    if (is_classifier(model)) return(core(classifier_new_cpp(model@options, seed)))
+    core(model_new_cpp(c(type = class(model)[1L], model@options), seed))
+}
 
 # VAEC and SCANVI.
 has_classifier <- function(model) methods::is(model, "LabelledModel")
@@ -178,6 +181,7 @@ clone <- function(model) {
 
 # A model and a data set that are to work together: same genes, and batches and labels that the model has columns for.
 check_model_fits <- function(model, dataset) {
+    if (is_classifier(model)) return(check_classifier_fits(model, dataset))
     o <- model@options
     if (o$n_input != nb_genes(dataset)) {
         abort_rscvi(c(

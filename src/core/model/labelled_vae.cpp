@@ -13,12 +13,7 @@ LabelledVaeImpl::LabelledVaeImpl(const VaeOptions& options, RandomStream& random
 
 Classifier LabelledVaeImpl::make_classifier(std::int64_t n_features, std::int64_t n_classes,
                                             RandomStream& random) const {
-  FullyConnectedOptions block;
-  block.n_in = n_features;
-  block.n_out = block.n_hidden = options_.classifier.n_hidden;
-  block.n_layers = options_.classifier.n_layers;
-  block.dropout_rate = options_.classifier.dropout_rate;
-  return Classifier(block, n_classes, random);
+  return rscvi::make_classifier(n_features, n_classes, options_.classifier, random);
 }
 
 at::Tensor LabelledVaeImpl::objective(const LossTerms& terms, double kl_weight) const {

@@ -78,7 +78,7 @@ struct TrainOptions {
   bool corrupted = false;            // train and monitor on the corrupted counts
 
   // Metrics every so many epochs, before the first and after the last; 0: never. Those of the set `on` that early
-  // stopping or the best state look at are computed after every epoch.
+  // stopping or the best state look at are computed after every epoch, see watch_every_epoch.
   std::int64_t frequency = 0;
   std::vector<Metric> metrics = {Metric::elbo};
   std::vector<MonitoredSet> monitored;
@@ -87,6 +87,7 @@ struct TrainOptions {
   Metric early_stopping_metric = Metric::elbo;
   std::optional<Metric> save_best_state_metric;  // restore the weights that did best on it
   std::string on = "test_set";                   // the monitored set that these two look at
+  bool watch_every_epoch = true;                 // false: they look when `frequency` has the metrics computed
 
   std::optional<SemiSupervisedOptions> semi_supervised;  // for models with a classifier
   TrainedPart trained;

@@ -150,7 +150,7 @@ class Run {
       const std::size_t first = column;
       column += options_.metrics.size();
       const bool watched = is_watching() && set.name == options_.on;
-      if (!watched && !metrics_are_due(epoch)) continue;
+      if (!(watched && options_.watch_every_epoch) && !metrics_are_due(epoch)) continue;
       if (static_cast<std::int64_t>(set.cells.size()) < smallest_monitored_set) continue;
       const MetricValues values = plan_.evaluate(set.cells, wanted_metrics(), monitoring_);
       if (watched) watched_ = values;
@@ -180,7 +180,7 @@ class Run {
   // Early stopping and the best state look at what the history just got, in every epoch whatever `frequency` says: the
   // metrics are random, and another draw would have them disagree with the history. False: time to stop.
   bool observe(std::int64_t epoch) {
-    if (!is_watching()) return true;
+    if (!is_watching() || (!options_.watch_every_epoch && !metrics_are_due(epoch))) return true;
     if (options_.save_best_state_metric) {
       const double value = pick_cost(*options_.save_best_state_metric);
       if (value < best_value_) {
