@@ -76,7 +76,7 @@ check_adapter_cells <- function(model, dataset, post) {
     unknown <- sum(is.na(posterior_labels(post)))
     if (has_classifier(model) && unknown > 0L) {
         abort_rscvi(c("{unknown} cell{?s} of {.arg posterior_test} {?has/have} no label, which a {.cls {class(model)}} needs
-            here.", i = "Leave {?it/them} out: {.fn update_sampler_indices}."))
+            here.", i = "Leave such cells out: {.fn update_sampler_indices}."))
     }
 }
 

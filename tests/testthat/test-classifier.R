@@ -108,12 +108,19 @@ test_that("what needs a latent space or a likelihood says that a classifier has 
     refused(AdapterTrainer(classifier, dataset, Posterior(classifier, dataset)))
     expect_refused(SemiSupervisedTrainer(classifier, dataset), "no classifier|Classifier", class = "rscvi_error")
     post <- Posterior(classifier, dataset)
-    refused(get_latent(post))
-    refused(elbo(post))
-    refused(marginal_ll(post))
-    refused(get_sample_scale(post))
-    refused(generate(post, n_samples = 1))
-    refused(entropy_batch_mixing(post))
+    asking <- alist(
+        get_latent(post), latent_matrix(post), get_stats(post), elbo(post), reconstruction_error(post),
+        marginal_ll(post), get_sample_scale(post), imputation(post), generate(post), generate_denoised_samples(post),
+        generate_feature_correlation_matrix(post), generate_parameters(post), imputation_list(corrupted(noisy)),
+        imputation_score(corrupted(noisy)), imputation_benchmark(corrupted(noisy)), scale_sampler(post, 1:10),
+        get_bayes_factors(post, 1:10, 11:20), differential_expression_score(post, 1:10, 11:20),
+        one_vs_all_degenes(post), within_cluster_degenes(post, rep(c(TRUE, FALSE), 60)), entropy_batch_mixing(post),
+        knn_purity(post), clustering_scores(post), show_t_sne(post), nn_latentspace(post, post)
+    )
+    noisy <- Posterior(classifier, corrupt(dataset, seed = 1))
+    for (question in asking) refused(eval(question))
+    # And what needs neither works.
+    expect_identical(dim(raw_data(post)$X), c(120L, 14L))
     expect_refused(save_posterior(post, withr::local_tempfile()), "saveRDS", class = "rscvi_save_failed")
 })
 
