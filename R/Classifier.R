@@ -7,8 +7,8 @@
 #' gives it: the raw counts, or where a model of counts places the cell.
 #'
 #' Like every model it has weights ([state_dict()], [load_state_dict()]), can be copied ([clone()]), saved and loaded
-#' ([save_model()], [load_model()]). It has no latent space and no likelihood; [classify()] asks it about features of your
-#' own, [compute_predictions()] about the cells of a [ClassifierPosterior()].
+#' ([save_model()], [load_model()]). It has no latent space and no likelihood; [classify()] asks it about features of
+#' your own, [compute_predictions()] about the cells of a [ClassifierPosterior()].
 #'
 #' @param n_input number of features; or a [GeneExpressionDataset()], for a classifier of its counts: `n_input` and
 #'   `n_labels` are then taken from there. For a classifier of the latent space of a model with `n_latent` dimensions

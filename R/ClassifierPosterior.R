@@ -14,8 +14,8 @@
 #' @return A `ClassifierPosterior`, see [Posterior-class]. It can be saved with [saveRDS()], but not with
 #'   [save_posterior()].
 #' @section Errors: `rscvi_model_mismatch` if the classifier was built for another number of features or labels;
-#'   `rscvi_no_model_of_counts` from methods that a classifier cannot answer; `rscvi_invalid_argument`, naming the argument,
-#'   for the rest.
+#'   `rscvi_no_model_of_counts` from methods that a classifier cannot answer; `rscvi_invalid_argument`, naming the
+#'   argument, for the rest.
 #' @section Differences from scvi 0.6.8: there the sampling model is an attribute that a trainer sets on its posteriors
 #'   once they are made, and one made by hand does without, silently.
 #' @references scvi 0.6.8, `inference/annotation.py`, class `AnnotationPosterior`.
@@ -42,14 +42,15 @@ check_sampling <- function(sampling_model, sampling_zl, dataset) {
     check_flag(sampling_zl, "sampling_zl")
     if (is.null(sampling_model)) {
         if (sampling_zl) {
-            abort_rscvi(c("{.arg sampling_zl} is TRUE, but there is no {.arg sampling_model}, whose z and l it asks for.",
+            abort_rscvi(c("{.arg sampling_zl} is TRUE, but there is no {.arg sampling_model}, whose z and l that is.",
                 i = "Give a trained {.fn VAE}."))
         }
         return(invisible())
     }
     check_class(sampling_model, "sampling_model", "SCVIModel")
     if (is_classifier(sampling_model) || has_classifier(sampling_model)) {
-        abort_rscvi(c("{.arg sampling_model} must be a {.cls VAE} or {.cls LDVAE}, not {describe_value(sampling_model)}.",
+        abort_rscvi(c("{.arg sampling_model} must be a {.cls VAE} or {.cls LDVAE}, not
+            {describe_value(sampling_model)}.",
             if (has_classifier(sampling_model)) c(i = "It has a classifier of its own, which works on its own: leave out
                 the {.cls Classifier}.")))
     }

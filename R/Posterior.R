@@ -72,8 +72,8 @@ check_data_loader_kwargs <- function(x, default = default_batch_size) {
     list(batch_size = check_count(size, "data_loader_kwargs$batch_size", lower = 1L))
 }
 
-# A posterior as the glue takes it. Every method goes through here; an empty posterior and one of a classifier, which has
-# neither a latent space nor a likelihood, stop here.
+# A posterior as the glue takes it. Every method goes through here; an empty posterior and one of a classifier, which
+# has neither a latent space nor a likelihood, stop here.
 posterior_core <- function(post, indices = post@indices) {
     check_model_of_counts(post@model, "The model of this posterior")
     posterior_parts(post, indices)

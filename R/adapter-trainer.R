@@ -3,9 +3,9 @@
 #' Adapt the encoders of a trained model to other cells
 #'
 #' Encoders that were trained on some cells place others less well than the best encoders could. An `AdapterTrainer()`
-#' trains the encoders of z and of the library size, **and nothing else**, on the cells of a posterior; [train()] does so
-#' `n_path` times, each time from the encoders as they were when the trainer was made. The negative ELBO that is reached
-#' is a closer bound of those cells' likelihood under the decoder as it is.
+#' trains the encoders of z and of the library size, **and nothing else**, on the cells of a posterior; [train()] does
+#' so `n_path` times, each time from the encoders as they were when the trainer was made. The negative ELBO that is
+#' reached is a closer bound of those cells' likelihood under the decoder as it is.
 #'
 #' @inheritParams UnsupervisedTrainer
 #' @param model a trained model: a [VAE()] or its kin; **its encoders are changed in place** by [train()].
@@ -17,11 +17,11 @@
 #' @param early_stopping_kwargs list, see [UnsupervisedTrainer()]; with `early_stopping_metric` the metrics are computed
 #'   after every epoch.
 #' @return `AdapterTrainer()`: an [AdapterTrainer-class] object, with [test_set()]. `train()`: **the smallest
-#'   `elbo_test_set`** of all paths and epochs in which it was computed, in nats per cell, visibly; that before training is
-#'   among them. The model is left as it was at that moment: decoder and dispersions never change by a bit. [history()]
-#'   has a first column `path`.
-#' @section Errors: `rscvi_model_mismatch` if the model was built for another data set; `rscvi_invalid_argument`, naming the
-#'   argument, for the rest.
+#'   `elbo_test_set`** of all paths and epochs in which it was computed, in nats per cell, visibly; that before training
+#'   is among them. The model is left as it was at that moment: decoder and dispersions never change by a bit.
+#'   [history()] has a first column `path`.
+#' @section Errors: `rscvi_model_mismatch` if the model was built for another data set; `rscvi_invalid_argument`, naming
+#'   the argument, for the rest.
 #' @section Differences from scvi 0.6.8: there the running statistics of the decoder's batch normalisation move as well;
 #'   the weight of the KL term rises from 0 within the first 400 epochs of training, which is longer than a path is
 #'   (`n_epochs_kl_warmup = 400`); and the model is left with the encoders at the end of the last path.
@@ -65,7 +65,7 @@ encoder_weights <- function(model) {
 
 check_adapter_cells <- function(model, dataset, post) {
     if (!identical(dimnames(post@gene_dataset@counts), dimnames(dataset@counts))) {
-        abort_rscvi(c("{.arg posterior_test} is of another data set than {.arg gene_dataset}: its genes or cells differ.",
+        abort_rscvi(c("{.arg posterior_test} is of another data set than {.arg gene_dataset}: genes or cells differ.",
             i = "Give {.code posterior_test@gene_dataset} as {.arg gene_dataset}."))
     }
     least <- 5L  # whose mean says something, see trainer.cpp
@@ -75,8 +75,8 @@ check_adapter_cells <- function(model, dataset, post) {
     }
     unknown <- sum(is.na(posterior_labels(post)))
     if (has_classifier(model) && unknown > 0L) {
-        abort_rscvi(c("{unknown} cell{?s} of {.arg posterior_test} {?has/have} no label, which a {.cls {class(model)}} needs
-            here.", i = "Leave such cells out: {.fn update_sampler_indices}."))
+        abort_rscvi(c("{unknown} cell{?s} of {.arg posterior_test} {?has/have} no label, which a
+            {.cls {class(model)}} needs here.", i = "Leave such cells out: {.fn update_sampler_indices}."))
     }
 }
 

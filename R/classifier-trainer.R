@@ -2,8 +2,8 @@
 
 #' Train a classifier on the labels of cells
 #'
-#' Minimises the cross-entropy, the mean of \eqn{-\ln q(y|x)} over the cells of the training set that have a label; **cells
-#' without one (`NA`) never enter the loss**. What the classifier sees of a cell:
+#' Minimises the cross-entropy, the mean of \eqn{-\ln q(y|x)} over the cells of the training set that have a label;
+#' **cells without one (`NA`) never enter the loss**. What the classifier sees of a cell:
 #'
 #' * without a `sampling_model`, its raw counts;
 #' * with a [VAE()] or [LDVAE()] as `sampling_model`, the mean of \eqn{q(z|x)}; with `sampling_zl = TRUE` the mean of
@@ -26,11 +26,11 @@
 #'   [accuracy()] and [compute_predictions()] can be asked for: each a [ClassifierPosterior()], or, for a model with a
 #'   classifier of its own, a [Posterior()] of that model. [history()] has the `loss` in nats, and accuracies.
 #' @section Errors: `rscvi_model_mismatch` if the classifier was built for another number of features or other labels;
-#'   `rscvi_no_classifier` for a model that has none; `rscvi_single_group` if the labelled cells of the training set have
-#'   less than two labels; `rscvi_invalid_argument`, naming the argument, for the rest.
-#' @section Differences from scvi 0.6.8: the loss is that of the probabilities (`double_softmax`). A model with a classifier
-#'   of its own is itself what is trained, where there its part `model$classifier` is. `threshold` of early stopping suits
-#'   accuracies; the 3 there is never reached, so that training always stops.
+#'   `rscvi_no_classifier` for a model that has none; `rscvi_single_group` if the labelled cells of the training set
+#'   have less than two labels; `rscvi_invalid_argument`, naming the argument, for the rest.
+#' @section Differences from scvi 0.6.8: the loss is that of the probabilities (`double_softmax`). A model with a
+#'   classifier of its own is itself what is trained, where there its part `model$classifier` is. `threshold` of early
+#'   stopping suits accuracies; the 3 there is never reached, so that training always stops.
 #' @references scvi 0.6.8, `inference/annotation.py`, class `ClassifierTrainer`.
 #' @examples
 #' dataset <- GeneExpressionDataset(example_pbmc(), labels = "cell_type")
@@ -72,8 +72,8 @@ ClassifierTrainer <- function(model = NULL, gene_dataset, train_size = 0.9, test
 # scvi 0.6.8 takes the classifier out of the model, and the model as its sampling model.
 own_classifier <- function(model, sampling_model) {
     if (is.null(model) || identical(model@state, sampling_model@state)) return(sampling_model)
-    abort_rscvi(c("{.arg sampling_model} is a {.cls {class(sampling_model)}}, whose own classifier is trained; {.arg model}
-        is {if (is_classifier(model)) 'another classifier' else 'another model'}.",
+    abort_rscvi(c("{.arg sampling_model} is a {.cls {class(sampling_model)}}, whose own classifier is trained;
+        {.arg model} is {if (is_classifier(model)) 'another classifier' else 'another model'}.",
         i = "Leave out {.arg model}; or give a {.fn VAE} as {.arg sampling_model}."))
 }
 
@@ -86,12 +86,13 @@ check_what_to_train <- function(model, dataset, sampling_model, sampling_zl) {
     if (!has_classifier(model)) {
         abort_rscvi(c("{.arg model} is a {.cls {class(model)}}, which predicts no labels.",
             i = "Give it as {.arg sampling_model}, and as {.arg model}
-                 {.code Classifier({model@options$n_latent}, n_labels = {n_labels(dataset)})}."), class = "no_classifier")
+                 {.code Classifier({model@options$n_latent}, n_labels = {n_labels(dataset)})}."),
+            class = "no_classifier")
     }
     if (!is.null(sampling_model) || !isFALSE(check_flag(sampling_zl, "sampling_zl"))) {
         arg <- if (is.null(sampling_model)) "sampling_zl" else "sampling_model"
-        abort_rscvi(c("{.arg {arg}} is given, but {.arg model} is a {.cls {class(model)}}, whose classifier works on what
-            that model has.", i = "Leave out {.arg {arg}}, or give a {.fn Classifier} as {.arg model}."))
+        abort_rscvi(c("{.arg {arg}} is given, but {.arg model} is a {.cls {class(model)}}, whose classifier works on
+            what that model has.", i = "Leave out {.arg {arg}}, or give a {.fn Classifier} as {.arg model}."))
     }
     check_model_fits(model, dataset)
 }

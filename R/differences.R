@@ -98,8 +98,8 @@
 #' * [save_model()], [load_model()] and [read_safetensors()]: weights in files that Python reads and writes, too. The
 #'   files of [save_posterior()] are of that format, not of 0.6.8's, and loading them runs no code.
 #' * [CortexDataset()] comes from Bioconductor, with the genes' names as published.
-#' * [ClassifierPosterior()] has its sampling model when it is made, and SCANVI's or VAEC's own classifier can be trained
-#'   by name: `ClassifierTrainer(scanvi, dataset)`.
+#' * [ClassifierPosterior()] has its sampling model when it is made, and SCANVI's or VAEC's own classifier can be
+#'   trained by name: `ClassifierTrainer(scanvi, dataset)`.
 #' * Labels may be `NA`, for cells whose label is not known; `SCANVI(from = vae)`; [runSCANVI()]; names in
 #'   [compute_predictions()] and [get_loadings()]; accuracy as a metric of early stopping.
 #' * `train_indices` and `test_indices` of a trainer; [clone()] of a model; [runSCVI()].

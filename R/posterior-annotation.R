@@ -2,7 +2,8 @@
 
 #' Labels of cells, as the model predicts them
 #'
-#' For posteriors of models with a classifier ([SCANVI()], [VAEC()]) and of a [Classifier()]: \eqn{q(y|x)} of every cell.
+#' For posteriors of models with a classifier ([SCANVI()], [VAEC()]) and of a [Classifier()]: \eqn{q(y|x)} of every
+#' cell.
 #'
 #' * `compute_predictions()`, and [predict()], which does the same: labels and how sure they are.
 #' * `accuracy()`: the share of cells whose label is the most probable one, of those that have a label.

@@ -68,8 +68,9 @@ UnsupervisedTrainer <- function(model, gene_dataset, train_size = 0.9, test_size
     new_trainer("UnsupervisedTrainer", model, gene_dataset, options, sets)
 }
 
-# The options that all trainers have. `on`: the set that early stopping looks at if it is not told another one; `metrics`:
-# those that there are, of which the first is always recorded; `threshold`: of early stopping, if it is not told one.
+# The options that all trainers have. `on`: the set that early stopping looks at if it is not told another one;
+# `metrics`: those that there are, of which the first is always recorded; `threshold`: of early stopping, if it is not
+# told one.
 trainer_options <- function(set_names, on, n_iter_kl_warmup, n_epochs_kl_warmup, use_cuda, metrics_to_monitor,
                             frequency, weight_decay, early_stopping_kwargs, data_loader_kwargs, batch_size, max_nans,
                             show_progbar, metrics, threshold = 3) {

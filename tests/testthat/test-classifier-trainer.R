@@ -45,7 +45,8 @@ test_that("one step of Adam on the cross-entropy, by hand", {
     w <- state_dict(classifier)
     x <- t(as.matrix(counts(dataset)))[cells, ]
     y <- as.integer(labels(dataset))[cells]
-    h <- sweep(x %*% t(w[["classifier.0.fc_layers.Layer 0.0.weight"]]), 2, w[["classifier.0.fc_layers.Layer 0.0.bias"]], "+")
+    of_layer <- function(tensor) w[[paste0("classifier.0.fc_layers.Layer 0.0.", tensor)]]
+    h <- sweep(x %*% t(of_layer("weight")), 2, of_layer("bias"), "+")
     h <- sweep(h, 2, colMeans(h))
     h <- pmax(sweep(h, 2, sqrt(colMeans(h^2) + 0.001), "/"), 0)
     logits <- sweep(h %*% t(w[["classifier.1.weight"]]), 2, w[["classifier.1.bias"]], "+")

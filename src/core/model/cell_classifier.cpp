@@ -11,6 +11,7 @@ CellClassifier::CellClassifier(Classifier classifier, std::int64_t n_genes, Vae 
   const bool on_counts = sampling_model_.is_empty();
   if (on_counts && with_library_) throw InvalidArgument("sampling_zl needs a sampling_model, which encodes z and l");
   const std::int64_t n = on_counts ? n_genes : sampling_model_->options().n_latent + (with_library_ ? 1 : 0);
+  if (!on_counts) sampling_model_->eval();
   if (classifier_->n_in() != n) {
     throw InvalidArgument("the classifier was built for " + std::to_string(classifier_->n_in()) +
                           " features, but is given " + std::to_string(n));

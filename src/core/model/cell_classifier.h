@@ -1,5 +1,5 @@
-// A classifier of cells, by their counts or by where a model of counts places them (scvi 0.6.8, inference/annotation.py,
-// class ClassifierTrainer).
+// A classifier of cells, by their counts or by where a model of counts places them (scvi 0.6.8,
+// inference/annotation.py, class ClassifierTrainer).
 #pragma once
 
 #include "core/model/vae.h"
@@ -11,15 +11,15 @@ class CellClassifier {
  public:
   // Without `sampling_model` the classifier sees the counts, as they are; with one, the mean of q(z | x) before any
   // softmax, and with `with_library` the mean of q(l | x) as a last column.
-  // InvalidArgument if the classifier was built for another number of features.
+  // The sampling model is put into evaluation mode. InvalidArgument if the classifier was built for another number of
+  // features.
   CellClassifier(Classifier classifier, std::int64_t n_genes, Vae sampling_model, bool with_library);
 
   const Classifier& classifier() const { return classifier_; }
   c10::Device device() const;
   void to(c10::Device device);
 
-  // What the classifier sees of counts (B, G). No gradient passes through; the sampling model must be in evaluation
-  // mode.
+  // What the classifier sees of counts (B, G). No gradient passes through.
   at::Tensor features(const at::Tensor& x) const;
 
   // ln q(y | x), (B, K).

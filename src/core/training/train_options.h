@@ -54,8 +54,8 @@ struct TrainedPart {
   bool is_everything() const { return names.empty() && columns.empty(); }
 };
 
-// Held-out quantities that training can watch: in nats per cell, smaller is better; and the share of cells whose label is
-// the classifier's most probable one, larger is better.
+// Held-out quantities that training can watch: in nats per cell, smaller is better; and the share of cells whose label
+// is the classifier's most probable one, larger is better.
 enum class Metric { elbo, reconstruction_error, accuracy };
 bool smaller_is_better(Metric metric);
 

@@ -13,8 +13,8 @@
 
 namespace rscvi {
 
-// While it lives, gradients reach the trained part alone; afterwards parameters are as open to gradients as before. What
-// was frozen already stays so, so that one may live within another.
+// While it lives, gradients reach the trained part alone; afterwards parameters are as open to gradients as before.
+// What was frozen already stays so, so that one may live within another.
 //
 //   Trainable trainable(module, part);
 //   Optimiser optimiser(trainable.parameters(), options);

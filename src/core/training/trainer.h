@@ -11,9 +11,9 @@
 
 namespace rscvi {
 
-// Minimises the plan's loss on `train_cells` with Adam, over what the options say is trained. Each epoch visits the cells
-// in a new random order; a minibatch of fewer than 3 cells is skipped.
-// On divergence the module is put back to the end of the last epoch whose weights are finite and gave a finite loss.
+// Minimises the plan's loss on `train_cells` with Adam, over what the options say is trained. Each epoch visits the
+// cells in a new random order; a minibatch of fewer than 3 cells is skipped. On divergence the module is put back to
+// the end of the last epoch whose weights are finite and gave a finite loss.
 TrainResult train(Plan& plan, const std::vector<std::int64_t>& train_cells, const TrainOptions& options,
                   const RandomStream& random, Monitor& monitor);
 

@@ -112,6 +112,7 @@ TEST_CASE("classifier plan: training tells separable labels apart, and changes t
   const Toy toy = toy_data(120);
   for (const Sees sees : {Sees::counts, Sees::z, Sees::z_and_library}) {
     Vae model = scrambled_model(toy_options());
+    model->train();  // as a fresh model is
     const State before = copy_state(*model);
     const CellClassifier classifier = cell_classifier(sees, model, /*dropout_rate=*/0.1);
     const TrainOptions options = watching_accuracy(80, cells_from(100, 120));

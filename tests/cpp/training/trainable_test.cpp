@@ -106,7 +106,9 @@ TEST_CASE("trainable: some columns of a weight, and the others keep their bits")
   for (const std::int64_t column : {0, 2, 3}) {
     CHECK(same_bits(before.select(1, column).contiguous(), after.select(1, column).contiguous()));
   }
-  for (const std::int64_t column : {1, 4}) CHECK(max_difference(before.select(1, column), after.select(1, column)) > 1e-3);
+  for (const std::int64_t column : {1, 4}) {
+    CHECK(max_difference(before.select(1, column), after.select(1, column)) > 1e-3);
+  }
 }
 
 TEST_CASE("trainable: trained columns go where they would go if all were trained, in the first step") {
@@ -179,7 +181,8 @@ TEST_CASE("trainable: names and columns that are not there are errors, and leave
     CHECK_THROWS_WITH_AS(Trainable(model.ptr(), part), message, InvalidArgument);
   };
   refuse(part_of({"z_encoder", "z_enc"}), "the model has no parameters called 'z_enc' that could be trained");
-  refuse(columns_of("decoder.px_decoder", {0}), "the model has no parameter 'decoder.px_decoder' with columns to train");
+  refuse(columns_of("decoder.px_decoder", {0}),
+         "the model has no parameter 'decoder.px_decoder' with columns to train");
   refuse(columns_of("px_r", {0}), "'px_r' is no matrix: it has no columns");
   refuse(columns_of(first_decoder_layer, {4, 5}),
          "'decoder.px_decoder.fc_layers.Layer 0.0.weight' has 5 columns, and no column 6");
