@@ -46,7 +46,8 @@ setClass("GeneExpressionDataset",
 #'   for, or `NULL`s if it was made from numbers.
 #' @slot state environment with `weights`, the state as plain R arrays, and the core's handle.
 #' @slot version version of the package that made the object.
-#' @aliases SCVIModel-class VAE-class LDVAE-class VAEC-class SCANVI-class show,SCVIModel-method
+#' @aliases SCVIModel-class VAE-class LDVAE-class VAEC-class SCANVI-class Classifier-class show,SCVIModel-method
+#'   show,Classifier-method
 #' @name SCVIModel-class
 #' @exportClass SCVIModel
 setClass("SCVIModel",
@@ -76,6 +77,12 @@ setClass("VAEC", contains = "LabelledModel")
 #' @exportClass SCANVI
 setClass("SCANVI", contains = "LabelledModel")
 
+#' @rdname SCVIModel-class
+#' @exportClass Classifier
+setClass("Classifier", contains = "SCVIModel")
+
+setClassUnion("SCVIModelOrNULL", c("SCVIModel", "NULL"))
+
 #' A trainer and its sets of cells
 #'
 #' Made by [UnsupervisedTrainer()]. Like its model, a trainer has **reference semantics**: [train()] changes it in place
@@ -87,9 +94,11 @@ setClass("SCANVI", contains = "LabelledModel")
 #' @slot sets named list of cells (1-based indices): `train_set`, `test_set`, `validation_set`; of semi-supervised
 #'   trainers `full_dataset`, `labelled_set`, `unlabelled_set`.
 #' @slot state environment with `history` (data.frame), `n_iter` (minibatches so far) and `corrupted`.
+#' @slot sampling_model of a [ClassifierTrainer()]: the model that places the cells, or `NULL`.
 #' @slot version version of the package that made the object.
 #' @aliases Trainer-class UnsupervisedTrainer-class SemiSupervisedTrainer-class
-#'   JointSemiSupervisedTrainer-class AlternateSemiSupervisedTrainer-class show,Trainer-method
+#'   JointSemiSupervisedTrainer-class AlternateSemiSupervisedTrainer-class ClassifierTrainer-class
+#'   AdapterTrainer-class show,Trainer-method
 #' @name Trainer-class
 #' @exportClass Trainer
 setClass("Trainer",
@@ -116,6 +125,14 @@ setClass("JointSemiSupervisedTrainer", contains = "SemiSupervisedTrainer")
 #' @exportClass AlternateSemiSupervisedTrainer
 setClass("AlternateSemiSupervisedTrainer", contains = "SemiSupervisedTrainer")
 
+#' @rdname Trainer-class
+#' @exportClass ClassifierTrainer
+setClass("ClassifierTrainer", contains = "Trainer", slots = c(sampling_model = "SCVIModelOrNULL"))
+
+#' @rdname Trainer-class
+#' @exportClass AdapterTrainer
+setClass("AdapterTrainer", contains = "Trainer")
+
 #' A model, a data set and some of its cells
 #'
 #' Made by [Posterior()] or taken from a trainer ([train_set()]). A posterior is a value: [update()] and its companions
@@ -129,7 +146,8 @@ setClass("AlternateSemiSupervisedTrainer", contains = "SemiSupervisedTrainer")
 #' @slot data_loader_kwargs list with `batch_size`.
 #' @slot use_corrupted whether the corrupted counts are read, see [corrupted()].
 #' @slot version version of the package that made the object.
-#' @aliases Posterior-class show,Posterior-method
+#' @slot sampling_model,sampling_zl of a [ClassifierPosterior()]: what the classifier sees of the cells.
+#' @aliases Posterior-class ClassifierPosterior-class show,Posterior-method show,ClassifierPosterior-method
 #' @name Posterior-class
 #' @exportClass Posterior
 setClass("Posterior",
@@ -138,3 +156,8 @@ setClass("Posterior",
         use_cuda = "logicalOrNULL", data_loader_kwargs = "list", use_corrupted = "logical", version = "character"
     )
 )
+
+#' @rdname Posterior-class
+#' @exportClass ClassifierPosterior
+setClass("ClassifierPosterior", contains = "Posterior",
+    slots = c(sampling_model = "SCVIModelOrNULL", sampling_zl = "logical"))

@@ -78,7 +78,7 @@ setGeneric("covariates", function(x) standardGeneric("covariates"))
 #' Train a model
 #'
 #' Minimises the mean over the training cells of \eqn{reconst\_loss + kl\_l + w\, kl\_z} (see [loss_terms()]), w the
-#' warm-up weight, with Adam. Each epoch visits the cells in a new random order.
+#' warm-up weight, with Adam; or what the trainer's page says. Each epoch visits the cells in a new random order.
 #'
 #' Training stops cleanly on Ctrl-C (or RStudio's stop button): the minibatch in work is finished, the model and the
 #' trainer are as they then are, and a warning says in which epoch. If the loss stays NaN or infinite, or the weights
@@ -92,7 +92,8 @@ setGeneric("covariates", function(x) standardGeneric("covariates"))
 #' @param seed integer that decides the order of the cells, dropout and the draws of the latent variables; `NULL` draws
 #'   one from R's generator. The same seed, machine and number of threads give the same weights to the last bit.
 #' @param verbose show progress; `NULL`: in interactive sessions, but not while knitting.
-#' @return The trainer, invisibly.
+#' @param ... of an [AdapterTrainer()]: `n_path`.
+#' @return The trainer, invisibly; of an [AdapterTrainer()] a number, see there.
 #' @section Errors: `rscvi_diverged` if training broke down; `rscvi_invalid_argument`, naming the argument, for the rest.
 #' @examples
 #' dataset <- subsample_genes(GeneExpressionDataset(example_pbmc()), new_n_genes = 50, mode = "variance")
@@ -101,7 +102,9 @@ setGeneric("covariates", function(x) standardGeneric("covariates"))
 #' history(trainer)$loss
 #' @export
 setGeneric("train", signature = "trainer",
-    function(trainer, n_epochs = 400, lr = 1e-3, eps = 0.01, seed = NULL, verbose = NULL) standardGeneric("train"))
+    function(trainer, n_epochs = 400, lr = 1e-3, eps = 0.01, seed = NULL, verbose = NULL, ...) {
+        standardGeneric("train")
+    })
 
 #' @rdname trainer-accessors
 #' @param object a trainer or a posterior.

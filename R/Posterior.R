@@ -8,7 +8,7 @@
 #' [show_t_sne()]), and more: [posterior-methods] has them all. Results have one row (element) a cell, **in the order of
 #' `indices`**, whatever the order in which minibatches are visited.
 #'
-#' @param model a model, see [VAE()].
+#' @param model a model, see [VAE()]; a [Classifier()] of counts makes a [ClassifierPosterior()].
 #' @param gene_dataset a [GeneExpressionDataset()] with the genes that the model was built for, and batches, labels and
 #'   covariates that it knows; where the model knows them by name, the cells need not have all of them.
 #' @param shuffle visit the cells in a new random order each time ([for_each_minibatch()]); not together with `indices`.
@@ -33,21 +33,28 @@
 #' @export
 Posterior <- function(model, gene_dataset, shuffle = FALSE, indices = NULL, use_cuda = NULL,
                       data_loader_kwargs = list()) {
+    if (is_classifier(model)) {
+        return(ClassifierPosterior(model, gene_dataset, NULL, FALSE, shuffle, indices, use_cuda, data_loader_kwargs))
+    }
     check_class(model, "model", "SCVIModel")
     check_class(gene_dataset, "gene_dataset", "GeneExpressionDataset")
-    check_flag(shuffle, "shuffle")
     gene_dataset <- align_to_model(gene_dataset, model)
     check_model_fits(model, gene_dataset)
+    new_posterior("Posterior", model, gene_dataset, shuffle, indices, use_cuda, data_loader_kwargs)
+}
+
+new_posterior <- function(class, model, gene_dataset, shuffle, indices, use_cuda, data_loader_kwargs, ...) {
+    check_flag(shuffle, "shuffle")
     if (shuffle && !is.null(indices)) {
         abort_rscvi(c("{.arg indices} is mutually exclusive with {.code shuffle = TRUE}.",
             i = "Leave out one of the two."))
     }
     n <- nb_cells(gene_dataset)
     cells <- if (is.null(indices)) seq_len(n) else check_indices(indices, "indices", n, cell_names(gene_dataset))
-    methods::new("Posterior",
+    methods::new(class,
         model = model, gene_dataset = gene_dataset, indices = cells, shuffle = shuffle,
         use_cuda = check_use_cuda(use_cuda), data_loader_kwargs = check_data_loader_kwargs(data_loader_kwargs),
-        use_corrupted = FALSE, version = as.character(utils::packageVersion("rscvi"))
+        use_corrupted = FALSE, version = as.character(utils::packageVersion("rscvi")), ...
     )
 }
 
@@ -67,8 +74,14 @@ check_data_loader_kwargs <- function(x, default = default_batch_size) {
     list(batch_size = check_count(size, "data_loader_kwargs$batch_size", lower = 1L))
 }
 
-# A posterior as the glue takes it. Every method goes through here, and an empty posterior stops here.
+# A posterior as the glue takes it. Every method goes through here; an empty posterior and one of a classifier, which
+# has neither a latent space nor a likelihood, stop here.
 posterior_core <- function(post, indices = post@indices) {
+    check_model_of_counts(post@model, "The model of this posterior")
+    posterior_parts(post, indices)
+}
+
+posterior_parts <- function(post, indices = post@indices) {
     check_has_cells(indices)
     list(
         model = model_handle(post@model), dataset = dataset_handle(post@gene_dataset), cells = indices,

@@ -16,6 +16,9 @@
 #'   stepped on (there its gradients go into all weights), nor are weights that give none in the end left behind.
 #' * **The untrained model** is among those that the best state is picked from. A metric that is not a number counts as
 #'   an epoch without a gain.
+#' * **[AdapterTrainer()]** leaves all but the encoders as they are, gives the divergence of z its full weight from the
+#'   start, and leaves the model where it reached what is returned. There the decoder's running statistics move, the
+#'   warm-up of 400 epochs is longer than a path, and the model is left at the end of the last path.
 #' ## Every method
 #' * **Order.** Results of a posterior with `indices` come there in a new random order on each call; here always in the
 #'   order of `indices`.
@@ -56,7 +59,10 @@
 #' ## Models with labels
 #' * **Labels of cells outside the labelled set** reach no loss ([SemiSupervisedTrainer()]); there the alternate trainer
 #'   sees the labels of all cells, and a label with few cells is topped up with cells of others.
-#' * **The classifier's loss** is that of its probabilities; there the softmax is taken twice (`double_softmax = TRUE`).
+#' * **The classifier's loss** is that of its probabilities; there the softmax is taken twice (`double_softmax = TRUE`),
+#'   in [SemiSupervisedTrainer()] and in [ClassifierTrainer()].
+#' * **Early stopping on the accuracy** of a [ClassifierTrainer()] has a `threshold` that suits shares; there 3 is the
+#'   default, which no gain of accuracy reaches, so that training always stops after `patience` epochs.
 #' * **[VAEC()] with one dispersion a gene and label** is trained with the label's dispersion; there with the product of
 #'   those of the first two labels, whatever the label. Its latent space can be asked for.
 #' * **[hierarchical_accuracy()]** is that of groups; there that of labels.
@@ -92,6 +98,8 @@
 #' * [save_model()], [load_model()] and [read_safetensors()]: weights in files that Python reads and writes, too. The
 #'   files of [save_posterior()] are of that format, not of 0.6.8's, and loading them runs no code.
 #' * [CortexDataset()] comes from Bioconductor, with the genes' names as published.
+#' * [ClassifierPosterior()] has its sampling model when it is made, and SCANVI's or VAEC's own classifier can be
+#'   trained by name: `ClassifierTrainer(scanvi, dataset)`.
 #' * Labels may be `NA`, for cells whose label is not known; `SCANVI(from = vae)`; [runSCANVI()]; names in
 #'   [compute_predictions()] and [get_loadings()]; accuracy as a metric of early stopping.
 #' * `train_indices` and `test_indices` of a trainer; [clone()] of a model; [runSCVI()].
@@ -100,7 +108,8 @@
 #'
 #' # Left out
 #' * `benchmark` of trainers (leave out `frequency`), `normalize_loss` (the loss is the mean over cells, as there by
-#'   default) and `params` of [train()], which trains all parameters.
+#'   default) and `params` of [train()], which trains what the trainer is for:
+#'   [AdapterTrainer()] the encoders, [ClassifierTrainer()] a classifier, others all parameters.
 #' * `gene_list` and `library_size` of [scale_sampler()] and of differential expression, which 0.6.8 hands through: choose
 #'   rows or columns of what comes back.
 #' * 0.6.8's own pickled files: [save_posterior()] writes an open format.

@@ -102,13 +102,14 @@ VAEC <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 
 
 #' What a model with labels says of cells of your own
 #'
-#' @param model a [SCANVI()] or [VAEC()].
-#' @param x counts, **cells x genes** (B x G).
+#' @param model a [SCANVI()] or [VAEC()]; for `classify()` also a [Classifier()].
+#' @param x counts, **cells x genes** (B x G); of a [Classifier()] what it was built for, cells x `n_input`.
 #' @param y labels of the cells: a factor or 1-based codes; `NULL` takes the most probable ones.
 #' @param batch_index,covariates as for [inference()]; looked at if the model was built with `encode_covariates = TRUE`.
 #' @param noise `NULL`, or `list(z =)`, B x L standard normal draws to use in place of random ones.
 #' @param seed integer that decides the draw of z1; `NULL` draws one from R's generator.
-#' @return `classify()`: probabilities \eqn{q(y|x)}, cells x labels. `get_latents()`: for a [SCANVI()] a list of `z1`, a draw
+#' @return `classify()`: probabilities \eqn{q(y|x)}, cells x labels; of a [Classifier()] with `logits = TRUE` what
+#'   they are the softmax of. `get_latents()`: for a [SCANVI()] a list of `z1`, a draw
 #'   from \eqn{q(z_1|x)}, and `z2`, the mean of \eqn{q(z_2|z_1,y)}; B x L each.
 #' @section Errors: `rscvi_invalid_argument`, naming the argument.
 #' @seealso [compute_predictions()] for the cells of a posterior.
@@ -119,6 +120,7 @@ VAEC <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 
 #' get_latents(scanvi, x, y = c(1, 1, 2, 3, 3))$z2
 #' @export
 classify <- function(model, x, batch_index = NULL, covariates = NULL) {
+    if (is_classifier(model)) return(classify_features(model, x))
     check_class(model, "model", "LabelledModel")
     cells <- check_encoded_cells(x, batch_index, covariates, model)
     q <- core(model_classify_cpp(model_handle(model), cells))

@@ -27,6 +27,7 @@ level_names <- function(covariates) {
 
 # Same genes, and batches, labels and covariates that the model has columns for.
 check_model_fits <- function(model, dataset) {
+    if (is_classifier(model)) return(check_classifier_fits(model, dataset))
     o <- model@options
     if (o$n_input != nb_genes(dataset)) {
         abort_rscvi(c(

@@ -148,7 +148,7 @@ NULL
 #' @export
 inference <- function(model, x, batch_index = NULL, y = NULL, n_samples = 1, transform_batch = NULL, noise = NULL,
                       seed = NULL, covariates = NULL) {
-    check_class(model, "model", "SCVIModel")
+    check_model_of_counts(model)
     n_samples <- check_count(n_samples, "n_samples", lower = 1L)
     transform_batch <- check_transform_batch(transform_batch, model)
     if (is.null(batch_index) && !is.null(transform_batch)) batch_index <- rep(transform_batch, NROW(x))
@@ -161,7 +161,7 @@ inference <- function(model, x, batch_index = NULL, y = NULL, n_samples = 1, tra
 #' @export
 loss_terms <- function(model, x, local_l_mean, local_l_var, batch_index = NULL, y = NULL, noise = NULL, seed = NULL,
                        covariates = NULL) {
-    check_class(model, "model", "SCVIModel")
+    check_model_of_counts(model)
     cells <- check_cells(list(x = x, local_l_mean = local_l_mean, local_l_var = local_l_var,
         batch_index = batch_index, y = y, covariates = covariates), model, for_loss = TRUE)
     unlabelled <- has_classifier(model) && is.null(cells$y)
@@ -234,7 +234,7 @@ check_prior <- function(x, arg, n, positive = FALSE) {
 #' @export
 fit_minibatches <- function(model, minibatches, kl_weight = 1, lr = 1e-3, eps = 0.01, weight_decay = 1e-6,
                             classification_ratio = 50, double_softmax = FALSE, seed = NULL) {
-    check_class(model, "model", "SCVIModel")
+    check_model_of_counts(model)
     if (!is.list(minibatches) || length(minibatches) == 0L || !all(vapply(minibatches, is.list, NA))) {
         abort_rscvi("{.arg minibatches} must be a list of at least one minibatch, each a list with {.field x},
             not {describe_value(minibatches)}.")

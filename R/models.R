@@ -104,6 +104,7 @@ new_model <- function(class, options, names, seed) {
 
 # The core's counterpart, with fresh weights.
 new_core_model <- function(model, seed) {
+    if (is_classifier(model)) return(core(classifier_new_cpp(model@options, seed)))
     options <- model@options
     categorical <- Filter(is_categorical, options$covariates)
     continuous <- Filter(Negate(is_categorical), options$covariates)

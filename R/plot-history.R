@@ -30,6 +30,11 @@ plot_history <- function(trainer, metric = NULL) {
         epoch = rep(curve$epoch, length(columns)), value = unlist(curve[columns], use.names = FALSE),
         set = factor(rep(sets, each = nrow(curve)), levels = sets)
     )
+    # Of an AdapterTrainer.
+    if (!is.null(curve$path)) {
+        lines$set <- factor(paste("path", curve$path), levels = unique(paste("path", curve$path)))
+        sets <- levels(lines$set)
+    }
     lines <- lines[is.finite(lines$value), ]
     names <- c(elbo = "negative ELBO", reconstruction_error = "reconstruction error", loss = "loss")
     name <- if (metric %in% names(names)) names[[metric]] else metric
@@ -38,7 +43,7 @@ plot_history <- function(trainer, metric = NULL) {
         # A line of one point is invisible.
         ggplot2::geom_point(size = if (nrow(lines) <= 100L) 1.2 else 0.4) +
         ggplot2::scale_colour_manual(name = NULL, values = stats::setNames(group_colours(length(sets)), sets)) +
-        ggplot2::labs(x = "epoch", y = paste0(name, ", nats per cell")) +
+        ggplot2::labs(x = "epoch", y = if (metric == "accuracy") name else paste0(name, ", nats per cell")) +
         ggplot2::theme_bw(base_size = 12) +
         ggplot2::theme(panel.grid.minor = ggplot2::element_blank(), legend.position = "top")
 }

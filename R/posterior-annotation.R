@@ -2,7 +2,8 @@
 
 #' Labels of cells, as the model predicts them
 #'
-#' For posteriors of models with a classifier ([SCANVI()], [VAEC()]): \eqn{q(y|x)} of every cell.
+#' For posteriors of models with a classifier ([SCANVI()], [VAEC()]) and of a [Classifier()]: \eqn{q(y|x)} of every
+#' cell.
 #'
 #' * `compute_predictions()`, and [predict()], which does the same: labels and how sure they are.
 #' * `accuracy()`: the share of cells whose label is the most probable one, of those that have a label.
@@ -38,7 +39,7 @@
 NULL
 
 check_classifies <- function(post) {
-    if (has_classifier(post@model)) return(invisible(post))
+    if (has_classifier(post@model) || is_classifier(post@model)) return(invisible(post))
     abort_rscvi(c("A {.cls {class(post@model)}} predicts no labels.",
         i = "It takes a model with a classifier, such as {.fn SCANVI}. For a latent space see {.fn clustering_scores} and
              {.fn knn_purity}."), class = "no_classifier")
@@ -46,7 +47,8 @@ check_classifies <- function(post) {
 
 label_probabilities <- function(post) {
     check_classifies(post)
-    q <- core(posterior_label_probabilities_cpp(posterior_core(post)))
+    q <- if (is_classifier(post@model)) classifier_probabilities(post)
+        else core(posterior_label_probabilities_cpp(posterior_core(post)))
     names <- post@model@label_levels
     if (is.null(names)) names <- cell_types(post@gene_dataset)
     dimnames(q) <- list(posterior_cell_names(post), names)

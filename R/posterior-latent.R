@@ -42,6 +42,7 @@ setMethod("get_latent", "Posterior", function(post, give_mean = TRUE, n_samples 
 #' @export
 latent_matrix <- function(post, give_mean = TRUE, n_samples = 5000, noise = NULL, seed = NULL) {
     check_class(post, "post", "Posterior")
+    check_model_of_counts(post@model, "The model of this posterior")
     check_flag(give_mean, "give_mean")
     n_samples <- check_count(n_samples, "n_samples", lower = 1L)
     n_latent <- post@model@options$n_latent

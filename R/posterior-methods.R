@@ -70,6 +70,7 @@
 #' # Labels: `AnnotationPosterior`
 #' | scvi 0.6.8 | rscvi | |
 #' |:-----------|:------|:-|
+#' | `sampling_model`, `model_zl` | [ClassifierPosterior()] | of a [Classifier()]; other models need neither |
 #' | `compute_predictions()` | [compute_predictions()] | also [predict()] |
 #' | `hierarchical_accuracy()` | [hierarchical_accuracy()] | of the groups |
 #' | `unsupervised_classification_accuracy()` | [unsupervised_classification_accuracy()] | |

@@ -58,7 +58,7 @@ SemiSupervisedTrainer <- function(model, gene_dataset,
     sets <- split_labelled(gene_dataset, n_labelled_samples_per_class, seed)
     options <- trainer_options(names(sets), on = "full_dataset", n_iter_kl_warmup, n_epochs_kl_warmup, use_cuda,
         metrics_to_monitor, frequency, weight_decay, early_stopping_kwargs, data_loader_kwargs, batch_size, max_nans,
-        show_progbar, classifies = TRUE)
+        show_progbar, metrics = monitorable_metrics(TRUE))
     options$semi_supervised <- list(
         joint = TRUE, double_softmax = check_flag(double_softmax, "double_softmax"),
         n_epochs_classifier = check_count(n_epochs_classifier, "n_epochs_classifier", lower = 0L),

@@ -5,6 +5,42 @@
 setMethod("train", "Trainer", function(trainer, n_epochs = 400, lr = 1e-3, eps = 0.01, seed = NULL,
                                                    verbose = NULL) {
     n_epochs <- resolve_n_epochs(n_epochs, nb_cells(trainer@gene_dataset))
+    result <- run_training(trainer, n_epochs, lr, eps, resolve_seed(seed), verbose)
+    trainer@state$history <- result$history
+    report_training(result, n_epochs, lr)
+    invisible(trainer)
+})
+
+# One call of the core. What it gives, the history as a data.frame.
+run_training <- function(trainer, n_epochs, lr, eps, seed, verbose) {
+    options <- training_options(trainer, n_epochs, lr, eps)
+    if (is.null(verbose)) verbose <- trainer@options$show_progbar
+    progress <- training_progress(n_epochs, resolve_verbose(verbose))
+    on.exit(progress$done())
+    result <- change_model(trainer@model, call_training(trainer, options, seed, interruptible(progress$update)))
+    trainer@state$n_iter <- result$iterations
+    result$history <- as.data.frame(result$history, optional = TRUE)
+    # Nothing is annealed in the loss of a classifier.
+    if (methods::is(trainer, "ClassifierTrainer")) result$history$kl_weight <- NULL
+    result
+}
+
+# Not evaluated before change_model() does: it looks after a model that the core leaves half changed.
+call_training <- function(trainer, options, seed, on_epoch) {
+    model <- model_handle(trainer@model)
+    dataset <- dataset_handle(current_dataset(trainer))
+    cells <- training_cells(trainer)
+    early_stopping <- trainer@options$early_stopping
+    use_cuda <- trainer@options$use_cuda
+    if (methods::is(trainer, "ClassifierTrainer")) {
+        return(train_classifier_cpp(model, classifier_options(trainer), dataset, cells, options, early_stopping,
+            use_cuda, seed, on_epoch))
+    }
+    train_cpp(model, dataset, cells, options, early_stopping, use_cuda, seed, on_epoch)
+}
+
+# As the glue takes them.
+training_options <- function(trainer, n_epochs, lr, eps) {
     options <- c(
         list(
             n_epochs = n_epochs, lr = check_number(lr, "lr", lower = 0, lower_open = TRUE, upper_open = TRUE),
@@ -13,27 +49,29 @@ setMethod("train", "Trainer", function(trainer, n_epochs = 400, lr = 1e-3, eps =
         ),
         trainer@options[c("weight_decay", "batch_size", "n_epochs_kl_warmup", "n_iter_kl_warmup", "metrics_to_monitor",
             "max_nans")],
-        list(frequency = if (is.null(trainer@options$frequency)) 0L else trainer@options$frequency)
+        list(frequency = if (is.null(trainer@options$frequency)) 0L else trainer@options$frequency,
+            trained = trained_part(trainer), trained_columns = as.list(trainer@options$trained_columns),
+            without_labels = isTRUE(trainer@options$without_labels), watch_every_epoch = watches_every_epoch(trainer))
     )
     # NULLs among the options must survive: the glue reads them as "none".
     options[c("n_epochs_kl_warmup", "n_iter_kl_warmup")] <- trainer@options[c("n_epochs_kl_warmup", "n_iter_kl_warmup")]
     options["semi_supervised"] <- list(semi_supervised_options(trainer))
-    if (is.null(verbose)) verbose <- trainer@options$show_progbar
-    progress <- training_progress(n_epochs, resolve_verbose(verbose))
-    on.exit(progress$done())
-    result <- change_model(trainer@model, train_cpp(
-        model_handle(trainer@model), dataset_handle(current_dataset(trainer)), training_cells(trainer), options,
-        trainer@options$early_stopping, trainer@options$use_cuda, resolve_seed(seed), interruptible(progress$update)
-    ))
-    trainer@state$n_iter <- result$iterations
-    trainer@state$history <- as.data.frame(result$history, optional = TRUE)
-    report_training(result, n_epochs, lr)
-    invisible(trainer)
-})
+    options
+}
 
-# Semi-supervised trainers go through all cells, labelled or not.
+# Names of the modules that are trained, the others being frozen; none: all are trained.
+trained_part <- function(trainer) if (methods::is(trainer, "AdapterTrainer")) encoder_names else character(0)
+
+watches_every_epoch <- function(trainer) {
+    !methods::is(trainer, "AdapterTrainer") || !is.null(trainer@options$early_stopping$early_stopping_metric)
+}
+
+# Semi-supervised trainers go through all cells, labelled or not; those of classifiers through labelled ones alone.
 training_cells <- function(trainer) {
-    if (is.null(trainer@sets$train_set)) trainer@sets$full_dataset else trainer@sets$train_set
+    sets <- trainer@sets
+    if (methods::is(trainer, "AdapterTrainer")) return(sets$test_set)
+    if (methods::is(trainer, "ClassifierTrainer")) return(labelled_among(trainer@gene_dataset, sets$train_set))
+    if (is.null(sets$train_set)) sets$full_dataset else sets$train_set
 }
 
 resolve_n_epochs <- function(n_epochs, n_cells) {

@@ -53,7 +53,7 @@ UnsupervisedTrainer <- function(model, gene_dataset, train_size = 0.9, test_size
                                 metrics_to_monitor = NULL, frequency = NULL, weight_decay = 1e-6,
                                 early_stopping_kwargs = NULL, data_loader_kwargs = NULL, batch_size = 128, seed = 0,
                                 max_nans = 10, show_progbar = NULL) {
-    check_class(model, "model", "SCVIModel")
+    check_model_of_counts(model)
     check_class(gene_dataset, "gene_dataset", "GeneExpressionDataset")
     gene_dataset <- align_to_model(gene_dataset, model)
     check_model_fits(model, gene_dataset)
@@ -65,19 +65,20 @@ UnsupervisedTrainer <- function(model, gene_dataset, train_size = 0.9, test_size
     sets <- split_cells(gene_dataset, train_size, test_size, train_indices, test_indices, seed)
     options <- trainer_options(names(sets), on = "test_set", n_iter_kl_warmup, n_epochs_kl_warmup, use_cuda,
         metrics_to_monitor, frequency, weight_decay, early_stopping_kwargs, data_loader_kwargs, batch_size, max_nans,
-        show_progbar, has_classifier(model))
+        show_progbar, monitorable_metrics(has_classifier(model)))
     new_trainer("UnsupervisedTrainer", model, gene_dataset, options, sets)
 }
 
-# The options that all trainers have. `on`: the set that early stopping looks at if it is not told another one.
+# The options that all trainers have. `on`: the set that early stopping looks at if it is not told another one;
+# `metrics`: those that there are, of which the first is always recorded; `threshold`: of early stopping, if it is not
+# told one.
 trainer_options <- function(set_names, on, n_iter_kl_warmup, n_epochs_kl_warmup, use_cuda, metrics_to_monitor,
                             frequency, weight_decay, early_stopping_kwargs, data_loader_kwargs, batch_size, max_nans,
-                            show_progbar, classifies) {
+                            show_progbar, metrics, threshold = 3) {
     if (!is.null(data_loader_kwargs)) {
         batch_size <- check_data_loader_kwargs(data_loader_kwargs, default = batch_size)$batch_size
     }
-    metrics <- monitorable_metrics(classifies)
-    early_stopping <- check_early_stopping(early_stopping_kwargs, set_names, on, metrics)
+    early_stopping <- check_early_stopping(early_stopping_kwargs, set_names, on, metrics, threshold)
     list(
         n_iter_kl_warmup = check_optional(n_iter_kl_warmup, "n_iter_kl_warmup", check_count, lower = 0L),
         n_epochs_kl_warmup = check_optional(n_epochs_kl_warmup, "n_epochs_kl_warmup", check_count, lower = 0L),
@@ -126,13 +127,13 @@ monitorable_metrics <- function(classifies) c("elbo", "reconstruction_error", if
 
 check_metrics <- function(x, choices) {
     for (metric in x) check_choice(metric, "metrics_to_monitor", choices)
-    unique(c("elbo", x))
+    unique(c(choices[1L], x))
 }
 
 # Complete settings of early stopping; the names and defaults of scvi 0.6.8.
-check_early_stopping <- function(x, sets, on, metrics) {
+check_early_stopping <- function(x, sets, on, metrics, threshold = 3) {
     settings <- list(
-        early_stopping_metric = NULL, save_best_state_metric = NULL, on = on, patience = 15L, threshold = 3,
+        early_stopping_metric = NULL, save_best_state_metric = NULL, on = on, patience = 15L, threshold = threshold,
         reduce_lr_on_plateau = FALSE, lr_patience = 10L, lr_factor = 0.5
     )
     if (is.null(x)) return(settings)
@@ -259,11 +260,17 @@ trainer_posterior <- function(trainer, set) {
 #' @export
 create_posterior <- function(trainer, model = NULL, gene_dataset = NULL, shuffle = FALSE, indices = NULL) {
     check_class(trainer, "trainer", "Trainer")
-    post <- Posterior(
+    arguments <- list(
         if (is.null(model)) trainer@model else model,
         if (is.null(gene_dataset)) current_dataset(trainer) else gene_dataset,
         shuffle = shuffle, indices = indices, use_cuda = trainer@options$use_cuda,
         data_loader_kwargs = list(batch_size = trainer@options$batch_size)
     )
+    post <- if (is_classifier(trainer@model)) {
+        do.call(ClassifierPosterior, c(arguments, list(sampling_model = trainer@sampling_model,
+            sampling_zl = trainer@options$classifier$sampling_zl)))
+    } else {
+        do.call(Posterior, arguments)
+    }
     if (trainer@state$corrupted) corrupted(post) else post
 }

@@ -11,6 +11,50 @@ Rcpp::Rostream<true>&  Rcpp::Rcout = Rcpp::Rcpp_cout_get();
 Rcpp::Rostream<false>& Rcpp::Rcerr = Rcpp::Rcpp_cerr_get();
 #endif
 
+// classifier_new_cpp
+SEXP classifier_new_cpp(Rcpp::List options, double seed);
+RcppExport SEXP _rscvi_classifier_new_cpp(SEXP optionsSEXP, SEXP seedSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type options(optionsSEXP);
+    Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
+    rcpp_result_gen = Rcpp::wrap(classifier_new_cpp(options, seed));
+    return rcpp_result_gen;
+END_RCPP
+}
+// classifier_default_options_cpp
+Rcpp::List classifier_default_options_cpp();
+RcppExport SEXP _rscvi_classifier_default_options_cpp() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(classifier_default_options_cpp());
+    return rcpp_result_gen;
+END_RCPP
+}
+// classifier_classify_cpp
+SEXP classifier_classify_cpp(SEXP model, SEXP x, bool logits);
+RcppExport SEXP _rscvi_classifier_classify_cpp(SEXP modelSEXP, SEXP xSEXP, SEXP logitsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type model(modelSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type x(xSEXP);
+    Rcpp::traits::input_parameter< bool >::type logits(logitsSEXP);
+    rcpp_result_gen = Rcpp::wrap(classifier_classify_cpp(model, x, logits));
+    return rcpp_result_gen;
+END_RCPP
+}
+// classifier_label_probabilities_cpp
+SEXP classifier_label_probabilities_cpp(Rcpp::List posterior, SEXP sampling_model, bool with_library);
+RcppExport SEXP _rscvi_classifier_label_probabilities_cpp(SEXP posteriorSEXP, SEXP sampling_modelSEXP, SEXP with_librarySEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type posterior(posteriorSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type sampling_model(sampling_modelSEXP);
+    Rcpp::traits::input_parameter< bool >::type with_library(with_librarySEXP);
+    rcpp_result_gen = Rcpp::wrap(classifier_label_probabilities_cpp(posterior, sampling_model, with_library));
+    return rcpp_result_gen;
+END_RCPP
+}
 // counts_report_cpp
 Rcpp::List counts_report_cpp(SEXP counts);
 RcppExport SEXP _rscvi_counts_report_cpp(SEXP countsSEXP) {
@@ -618,6 +662,24 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// train_classifier_cpp
+Rcpp::List train_classifier_cpp(SEXP model, Rcpp::List classifier, SEXP dataset, Rcpp::IntegerVector cells, Rcpp::List options, Rcpp::List early_stopping, SEXP use_cuda, double seed, SEXP on_epoch);
+RcppExport SEXP _rscvi_train_classifier_cpp(SEXP modelSEXP, SEXP classifierSEXP, SEXP datasetSEXP, SEXP cellsSEXP, SEXP optionsSEXP, SEXP early_stoppingSEXP, SEXP use_cudaSEXP, SEXP seedSEXP, SEXP on_epochSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type model(modelSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type classifier(classifierSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type dataset(datasetSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type cells(cellsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type options(optionsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type early_stopping(early_stoppingSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type use_cuda(use_cudaSEXP);
+    Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type on_epoch(on_epochSEXP);
+    rcpp_result_gen = Rcpp::wrap(train_classifier_cpp(model, classifier, dataset, cells, options, early_stopping, use_cuda, seed, on_epoch));
+    return rcpp_result_gen;
+END_RCPP
+}
 // set_num_threads_cpp
 void set_num_threads_cpp(int n);
 RcppExport SEXP _rscvi_set_num_threads_cpp(SEXP nSEXP) {
@@ -647,6 +709,10 @@ END_RCPP
 }
 
 static const R_CallMethodDef CallEntries[] = {
+    {"_rscvi_classifier_new_cpp", (DL_FUNC) &_rscvi_classifier_new_cpp, 2},
+    {"_rscvi_classifier_default_options_cpp", (DL_FUNC) &_rscvi_classifier_default_options_cpp, 0},
+    {"_rscvi_classifier_classify_cpp", (DL_FUNC) &_rscvi_classifier_classify_cpp, 3},
+    {"_rscvi_classifier_label_probabilities_cpp", (DL_FUNC) &_rscvi_classifier_label_probabilities_cpp, 3},
     {"_rscvi_counts_report_cpp", (DL_FUNC) &_rscvi_counts_report_cpp, 1},
     {"_rscvi_corrupt_counts_cpp", (DL_FUNC) &_rscvi_corrupt_counts_cpp, 4},
     {"_rscvi_round_to_float_cpp", (DL_FUNC) &_rscvi_round_to_float_cpp, 1},
@@ -695,6 +761,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_rscvi_posterior_sample_scale_cpp", (DL_FUNC) &_rscvi_posterior_sample_scale_cpp, 8},
     {"_rscvi_posterior_for_each_minibatch_cpp", (DL_FUNC) &_rscvi_posterior_for_each_minibatch_cpp, 2},
     {"_rscvi_train_cpp", (DL_FUNC) &_rscvi_train_cpp, 8},
+    {"_rscvi_train_classifier_cpp", (DL_FUNC) &_rscvi_train_classifier_cpp, 9},
     {"_rscvi_set_num_threads_cpp", (DL_FUNC) &_rscvi_set_num_threads_cpp, 1},
     {"_rscvi_matrix_product_gflops_cpp", (DL_FUNC) &_rscvi_matrix_product_gflops_cpp, 0},
     {"_rscvi_cuda_is_available_cpp", (DL_FUNC) &_rscvi_cuda_is_available_cpp, 0},

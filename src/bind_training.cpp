@@ -2,6 +2,8 @@
 #include <RcppEigen.h>
 
 #include "convert.h"
+#include "convert_classifier.h"
+#include "core/api/classifier.h"
 #include "core/api/training.h"
 #include "handle.h"
 
@@ -63,6 +65,13 @@ rscvi::TrainOptions to_train_options(const Rcpp::List& list) {
     labelled.lr_classification = option<double>(given, "lr_classification");
     options.semi_supervised = labelled;
   }
+  options.watch_every_epoch = option<bool>(list, "watch_every_epoch");
+  options.trained.names = option<std::vector<std::string>>(list, "trained");
+  for (SEXP element : option<Rcpp::List>(list, "trained_columns")) {
+    const Rcpp::List columns(element);
+    options.trained.columns.push_back({option<std::string>(columns, "parameter"), to_zero_based(columns["which"])});
+  }
+  options.without_labels = option<bool>(list, "without_labels");
 
   options.metrics.clear();
   for (const auto& name : option<std::vector<std::string>>(list, "metrics_to_monitor")) {
@@ -115,6 +124,16 @@ Rcpp::List to_history(const rscvi::TrainResult& result) {
   return out;
 }
 
+Rcpp::List to_r(const rscvi::TrainResult& result) {
+  const char* statuses[] = {"completed", "stopped_early", "interrupted", "diverged"};
+  return Rcpp::List::create(Rcpp::Named("status") = statuses[static_cast<int>(result.status)],
+                            Rcpp::Named("epoch") = static_cast<double>(result.epoch),
+                            Rcpp::Named("sound_epoch") = static_cast<double>(result.sound_epoch),
+                            Rcpp::Named("iterations") = static_cast<double>(result.iterations),
+                            Rcpp::Named("best_epoch") = result.best_epoch ? static_cast<double>(*result.best_epoch) : NA_REAL,
+                            Rcpp::Named("history") = to_history(result));
+}
+
 }  // namespace
 
 // [[Rcpp::export(rng = false)]]
@@ -123,16 +142,25 @@ Rcpp::List train_cpp(SEXP model, SEXP dataset, Rcpp::IntegerVector cells, Rcpp::
   rscvi::TrainOptions train_options = to_train_options(options);
   add_early_stopping(early_stopping, train_options);
   RMonitor monitor(on_epoch);
-  const rscvi::TrainResult result =
-      rscvi::api::train(from_handle<rscvi::api::Model>(model), from_handle<DatasetHandle>(dataset).dataset,
-                        to_zero_based(cells), train_options, to_optional<bool>(use_cuda), to_seed(seed), monitor);
-  const char* statuses[] = {"completed", "stopped_early", "interrupted", "diverged"};
-  return Rcpp::List::create(Rcpp::Named("status") = statuses[static_cast<int>(result.status)],
-                            Rcpp::Named("epoch") = static_cast<double>(result.epoch),
-                            Rcpp::Named("sound_epoch") = static_cast<double>(result.sound_epoch),
-                            Rcpp::Named("iterations") = static_cast<double>(result.iterations),
-                            Rcpp::Named("best_epoch") = result.best_epoch ? static_cast<double>(*result.best_epoch) : NA_REAL,
-                            Rcpp::Named("history") = to_history(result));
+  return to_r(rscvi::api::train(from_handle<rscvi::api::Model>(model), from_handle<DatasetHandle>(dataset).dataset,
+                                to_zero_based(cells), train_options, to_optional<bool>(use_cuda), to_seed(seed),
+                                monitor));
+}
+
+// `classifier`: sampling_model (a handle or NULL), sampling_zl and double_softmax.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List train_classifier_cpp(SEXP model, Rcpp::List classifier, SEXP dataset, Rcpp::IntegerVector cells,
+                                Rcpp::List options, Rcpp::List early_stopping, SEXP use_cuda, double seed,
+                                SEXP on_epoch) {
+  rscvi::TrainOptions train_options = to_train_options(options);
+  add_early_stopping(early_stopping, train_options);
+  RMonitor monitor(on_epoch);
+  const auto input =
+      rscvi::glue::to_classifier_input(classifier["sampling_model"], option<bool>(classifier, "sampling_zl"));
+  return to_r(rscvi::api::train_classifier(
+      from_handle<rscvi::api::Model>(model), input, option<bool>(classifier, "double_softmax"),
+      from_handle<DatasetHandle>(dataset).dataset, to_zero_based(cells), train_options, to_optional<bool>(use_cuda),
+      to_seed(seed), monitor));
 }
 
 // [[Rcpp::export(rng = false)]]

@@ -6,14 +6,11 @@
 namespace rscvi::api {
 
 void save_state(const Model& model, const std::string& path, const io::Metadata& metadata) {
-  translate_errors([&] { io::save_state(*model.handle().vae, path, metadata); });
+  translate_errors([&] { io::save_state(*model.handle().module(), path, metadata); });
 }
 
 void load_state(Model& model, const std::string& path) {
-  translate_errors([&] {
-    Vae vae = model.handle().vae;  // shares the tensors
-    io::load_state(*vae, path);
-  });
+  translate_errors([&] { io::load_state(*model.handle().module(), path); });
 }
 
 }  // namespace rscvi::api

@@ -111,6 +111,15 @@ Model::Model(const VaeOptions& options, std::uint64_t seed) : handle_(std::make_
   });
 }
 
+Model::Model(const ClassifierOptions& options, std::int64_t n_input, std::int64_t n_labels, std::uint64_t seed)
+    : handle_(std::make_shared<Handle>()) {
+  translate_errors([&] {
+    RandomStream random = RandomStream(seed).split(stream::parameters);
+    handle_->classifier = make_classifier(n_input, n_labels, options, random);
+    handle_->classifier->eval();
+  });
+}
+
 Model::Model(std::shared_ptr<Handle> handle) : handle_(std::move(handle)) {}
 
 Model Model::with_more_batches(std::int64_t n_new) const {
@@ -131,7 +140,7 @@ const VaeOptions& Model::options() const { return handle_->vae->options(); }
 NamedArrays Model::state() const {
   return translate_errors([&] {
     NamedArrays out;
-    for (const auto& item : live_state(*handle_->vae)) out.emplace_back(item.first, to_array(item.second));
+    for (const auto& item : live_state(*handle_->module())) out.emplace_back(item.first, to_array(item.second));
     return out;
   });
 }
@@ -140,7 +149,7 @@ void Model::load_state(const NamedArrays& state) {
   translate_errors([&] {
     State tensors;
     for (const auto& item : state) tensors.emplace_back(item.first, to_tensor(item.second));
-    rscvi::load_state(*handle_->vae, tensors);
+    rscvi::load_state(*handle_->module(), tensors);
   });
 }
 

@@ -34,6 +34,9 @@ class Model {
   // A fresh model on the CPU, whose start depends on `seed` alone.
   Model(const VaeOptions& options, std::uint64_t seed);
 
+  // A classifier alone, of so many features; for state(), load_state() and api/classifier.h.
+  Model(const ClassifierOptions& options, std::int64_t n_input, std::int64_t n_labels, std::uint64_t seed);
+
   const VaeOptions& options() const;
 
   // Every parameter and buffer, by the names of scvi 0.6.8, in torch's index order (a weight is out x in).

@@ -13,12 +13,7 @@ LabelledVaeImpl::LabelledVaeImpl(const VaeOptions& options, RandomStream& random
 
 Classifier LabelledVaeImpl::make_classifier(std::int64_t n_features, std::int64_t n_classes,
                                             RandomStream& random) const {
-  FullyConnectedOptions block;
-  block.n_in = n_features;
-  block.n_out = block.n_hidden = options_.classifier.n_hidden;
-  block.n_layers = options_.classifier.n_layers;
-  block.dropout_rate = options_.classifier.dropout_rate;
-  return Classifier(block, n_classes, random);
+  return rscvi::make_classifier(n_features, n_classes, options_.classifier, random);
 }
 
 at::Tensor LabelledVaeImpl::objective(const LossTerms& terms, double kl_weight) const {
@@ -26,20 +21,6 @@ at::Tensor LabelledVaeImpl::objective(const LossTerms& terms, double kl_weight) 
   if (terms.kl_y.defined()) annealed = annealed + terms.kl_y;
   const at::Tensor rest = terms.kl_z1.defined() ? terms.reconst_loss + terms.kl_z1 : terms.reconst_loss;
   return rest + kl_weight * annealed;
-}
-
-std::vector<at::Tensor> LabelledVaeImpl::classifier_parameters() {
-  std::vector<at::Tensor> parameters;
-  for (const auto& item : named_parameters()) {
-    if (item.key().rfind("classifier", 0) == 0) parameters.push_back(item.value());
-  }
-  return parameters;
-}
-
-void LabelledVaeImpl::train_classifier(bool on) {
-  for (const auto& item : named_children()) {
-    if (item.key().rfind("classifier", 0) == 0) item.value()->train(on);
-  }
 }
 
 at::Tensor LabelledVaeImpl::kl_of_labels(const at::Tensor& log_q) const {

@@ -13,8 +13,6 @@ class LabelledVaeImpl : public VaeImpl {
 
   // The divergences of z, l and y are annealed, and kl_z1 is not.
   at::Tensor objective(const LossTerms& terms, double kl_weight) const override;
-  std::vector<at::Tensor> classifier_parameters() override;
-  void train_classifier(bool on) override;
 
  protected:
   // A classifier of so many features with the options' settings.

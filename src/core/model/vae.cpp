@@ -254,12 +254,4 @@ LossTerms VaeImpl::unlabelled_loss_terms(const Minibatch& minibatch, const Noise
   throw InvalidArgument("this model predicts no labels: it has no classifier");
 }
 
-void VaeImpl::train_classifier(bool) {
-  throw InvalidArgument("this model predicts no labels: it has no classifier");
-}
-
-std::vector<at::Tensor> VaeImpl::classifier_parameters() {
-  throw InvalidArgument("this model predicts no labels: it has no classifier");
-}
-
 }  // namespace rscvi

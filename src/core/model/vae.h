@@ -107,9 +107,6 @@ class VaeImpl : public torch::nn::Module {
   virtual at::Tensor classify(const at::Tensor& x, const Conditions& conditions, RandomStream& random);
   // loss_terms() without a look at the labels: averaged over q(y | x).
   virtual LossTerms unlabelled_loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random);
-  // For fitting the classifier alone.
-  virtual std::vector<at::Tensor> classifier_parameters();
-  virtual void train_classifier(bool on);  // training or evaluation mode of the classifier alone
 
  protected:
   at::Tensor encoder_input(const at::Tensor& x) const;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/base/errors.h"
+#include "core/nn/classifier_options.h"
 
 namespace rscvi {
 
@@ -22,13 +23,6 @@ struct ContinuousCovariate {
 
 // VAE; with a linear decoder (LDVAE); conditioned on the label (VAEC); with a prior that knows of labels (SCANVI).
 enum class ModelType { vae, ldvae, vaec, scanvi };
-
-// Of the classifier of VAEC and SCANVI.
-struct ClassifierOptions {
-  std::int64_t n_hidden = 128;
-  std::int64_t n_layers = 1;
-  double dropout_rate = 0.1;
-};
 
 // Defaults are those of scvi 0.6.8's VAE.
 struct VaeOptions {

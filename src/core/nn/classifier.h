@@ -1,6 +1,7 @@
 // Classifier: features of a cell to the probabilities of its labels (scvi 0.6.8, models/classifier.py).
 #pragma once
 
+#include "core/nn/classifier_options.h"
 #include "core/nn/fully_connected.h"
 
 namespace rscvi {
@@ -12,11 +13,21 @@ class ClassifierImpl : public torch::nn::Module {
 
   // (B, n_in) -> (B, n_labels): ln probability of each label.
   at::Tensor forward(const at::Tensor& features, RandomStream& random);
+  // What that is the logarithm of the softmax of.
+  at::Tensor logits(const at::Tensor& features, RandomStream& random);
+
+  std::int64_t n_in() const { return n_in_; }
+  std::int64_t n_labels() const { return n_labels_; }
 
  private:
+  std::int64_t n_in_, n_labels_;
   FullyConnected hidden_{nullptr};
   Linear logits_{nullptr};
 };
 TORCH_MODULE(Classifier);
+
+// InvalidArgument, naming the option, if none can be built with these.
+Classifier make_classifier(std::int64_t n_in, std::int64_t n_labels, const ClassifierOptions& options,
+                           RandomStream& random);
 
 }  // namespace rscvi

@@ -7,9 +7,9 @@
 namespace rscvi {
 namespace {
 
-at::Tensor codes_of_cells(const Posterior& posterior) {
+at::Tensor codes_of_cells(const Dataset& dataset, const std::vector<std::int64_t>& cells) {
   std::vector<std::int64_t> codes;
-  for (const std::int64_t cell : posterior.cells) codes.push_back(posterior.dataset->label[cell]);
+  for (const std::int64_t cell : cells) codes.push_back(dataset.label[cell]);
   return at::tensor(codes, at::kLong);
 }
 
@@ -27,11 +27,15 @@ at::Tensor label_probabilities(const Posterior& posterior) {
 }
 
 double accuracy(const Posterior& posterior) {
-  const at::Tensor label = codes_of_cells(posterior);
+  return accuracy(label_probabilities(posterior), *posterior.dataset, posterior.cells);
+}
+
+double accuracy(const at::Tensor& probabilities, const Dataset& dataset, const std::vector<std::int64_t>& cells) {
+  const at::Tensor label = codes_of_cells(dataset, cells);
   const at::Tensor known = label >= 0;
   const auto n_known = known.sum().item<double>();
   if (n_known == 0) return std::numeric_limits<double>::quiet_NaN();
-  const at::Tensor right = (label_probabilities(posterior).argmax(-1) == label).logical_and(known);
+  const at::Tensor right = (probabilities.argmax(-1) == label).logical_and(known);
   return right.sum().item<double>() / n_known;
 }
 

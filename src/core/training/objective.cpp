@@ -14,10 +14,13 @@ at::Tensor unlabelled_loss(VaeImpl& model, const Minibatch& minibatch, const Noi
   return model.objective(model.unlabelled_loss_terms(minibatch, noise, random), kl_weight).mean();
 }
 
+at::Tensor cross_entropy(const at::Tensor& log_q, const at::Tensor& label, bool double_softmax) {
+  const at::Tensor scores = double_softmax ? at::log_softmax(at::exp(log_q), -1) : log_q;
+  return -scores.gather(1, label.unsqueeze(1)).mean();
+}
+
 at::Tensor classification_loss(VaeImpl& model, const Minibatch& minibatch, bool double_softmax, RandomStream& random) {
-  at::Tensor log_q = model.classify(minibatch.x, minibatch, random);
-  if (double_softmax) log_q = at::log_softmax(at::exp(log_q), -1);
-  return -log_q.gather(1, minibatch.label.unsqueeze(1)).mean();
+  return cross_entropy(model.classify(minibatch.x, minibatch, random), minibatch.label, double_softmax);
 }
 
 }  // namespace rscvi

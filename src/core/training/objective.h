@@ -14,8 +14,11 @@ at::Tensor labelled_loss(VaeImpl& model, const Minibatch& minibatch, const Noise
 at::Tensor unlabelled_loss(VaeImpl& model, const Minibatch& minibatch, const Noise& noise, double kl_weight,
                            RandomStream& random);
 
-// Mean of -ln q(y | x) at the minibatch's labels. `double_softmax`: as 0.6.8, which takes the softmax of what are
-// probabilities already.
+// Mean of -ln q(y | x) over cells, from ln q(y | x), (B, K), and labels, (B). `double_softmax`: as 0.6.8, which takes
+// the softmax of what are probabilities already.
+at::Tensor cross_entropy(const at::Tensor& log_q, const at::Tensor& label, bool double_softmax);
+
+// That of the minibatch by the model's classifier.
 at::Tensor classification_loss(VaeImpl& model, const Minibatch& minibatch, bool double_softmax, RandomStream& random);
 
 }  // namespace rscvi

@@ -1,27 +1,55 @@
-// What a step of training is made of: the loop of trainer.h asks a plan for the loss of some cells.
+// What a step of training is made of: the loop of trainer.h asks a plan for the loss of some cells, and for metrics.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include <limits>
 #include <memory>
 
-#include "core/model/vae.h"
+#include "core/base/random.h"
+#include "core/data/minibatch.h"
 #include "core/training/train_options.h"
 
 namespace rscvi {
+
+// NaN where not wanted, or where a plan has no such metric.
+struct MetricValues {
+  double elbo = std::numeric_limits<double>::quiet_NaN();
+  double reconstruction_error = elbo;
+  double accuracy = elbo;
+
+  double at(Metric metric) const;
+};
 
 class Plan {
  public:
   virtual ~Plan() = default;
 
-  // The loss of these cells (0-based), averaged over them: a scalar that records gradients. The model is in training
-  // mode.
+  // What is trained: the module whose parameters are moved, whose state is kept, and put back if training breaks down.
+  virtual std::shared_ptr<torch::nn::Module> module() const = 0;
+
+  // The loss of these cells (0-based), averaged over them: a scalar that records gradients. The trained part of the
+  // module is in training mode.
   virtual at::Tensor loss(const std::int64_t* cells, std::int64_t n_cells, double kl_weight) = 0;
 
-  // After the last minibatch of an epoch; may leave the model in either mode.
+  // After the last minibatch of an epoch; may leave the module in either mode.
   virtual void end_epoch() {}
+
+  // In evaluation mode, without gradients: metrics on some cells, and whether any of some cells has a finite loss.
+  virtual MetricValues evaluate(const std::vector<std::int64_t>& cells, const std::vector<Metric>& wanted,
+                                RandomStream& random) = 0;
+  virtual bool is_sound(const std::int64_t* cells, std::int64_t n_cells, RandomStream& random) = 0;
 };
 
-// Unsupervised, or, where the options say so, semi-supervised. The dataset must outlive the plan.
-std::unique_ptr<Plan> make_plan(Vae model, const Dataset& dataset, const TrainOptions& options,
-                                const RandomStream& random);
+// The cells that a plan works on.
+struct PlanData {
+  std::shared_ptr<const Dataset> dataset;
+  CountsKind counts = CountsKind::observed;
+  std::int64_t batch_size = 128;
+
+  PlanData(std::shared_ptr<const Dataset> cells, const TrainOptions& options);
+  Minibatch gather(const std::int64_t* cells, std::int64_t n_cells, c10::Device device) const;
+};
 
 }  // namespace rscvi

@@ -5,6 +5,7 @@
 #include "core/base/errors.h"
 #include "core/training/objective.h"
 #include "core/training/optimiser.h"
+#include "core/training/trainable.h"
 
 namespace rscvi {
 namespace {
@@ -37,30 +38,28 @@ std::int64_t EndlessCells::n_minibatches() const {
   return (static_cast<std::int64_t>(cells_.size()) + batch_size_ - 1) / batch_size_;
 }
 
-SemiSupervisedPlan::SemiSupervisedPlan(Vae model, const Dataset& dataset, CountsKind counts,
-                                       const TrainOptions& options, const RandomStream& random)
-    : model_(std::move(model)),
-      dataset_(dataset),
-      counts_(counts),
+SemiSupervisedPlan::SemiSupervisedPlan(Vae model, std::shared_ptr<const Dataset> dataset, const TrainOptions& options,
+                                       const RandomStream& random)
+    : VaePlan(std::move(model), std::move(dataset), options),
       options_(*options.semi_supervised),
       classifier_optimiser_(options.optimiser),
       labelled_(options_.labelled_cells, options.batch_size, random.split(stream::labelled_cells)),
-      has_label_(dataset.n_cells(), false),
+      has_label_(data_.dataset->n_cells(), false),
       random_(random.split(stream::training)) {
   classifier_optimiser_.lr = options_.lr_classification;
   for (const std::int64_t cell : options_.labelled_cells) {
-    if (dataset.label[cell] < 0) throw InvalidArgument("a cell of the labelled set has no label");
+    if (data_.dataset->label[cell] < 0) throw InvalidArgument("a cell of the labelled set has no label");
     has_label_[cell] = true;
   }
 }
 
 Minibatch SemiSupervisedPlan::labelled_minibatch() {
   const std::vector<std::int64_t> cells = labelled_.next();
-  return gather_minibatch(dataset_, cells.data(), static_cast<std::int64_t>(cells.size()), counts_, model_->device());
+  return gather(cells.data(), static_cast<std::int64_t>(cells.size()));
 }
 
 at::Tensor SemiSupervisedPlan::loss(const std::int64_t* cells, std::int64_t n_cells, double kl_weight) {
-  const Minibatch minibatch = gather_minibatch(dataset_, cells, n_cells, counts_, model_->device());
+  const Minibatch minibatch = gather(cells, n_cells);
   return options_.joint ? joint_loss(minibatch, kl_weight) : alternate_loss(minibatch, cells, kl_weight);
 }
 
@@ -90,9 +89,9 @@ at::Tensor SemiSupervisedPlan::alternate_loss(const Minibatch& minibatch, const 
 
 void SemiSupervisedPlan::end_epoch() {
   if (options_.n_epochs_classifier == 0) return;
-  model_->eval();
-  model_->train_classifier(true);
-  Optimiser optimiser(model_->classifier_parameters(), classifier_optimiser_);
+  Trainable classifier(module(), classifier_part(model_));
+  Optimiser optimiser(classifier.parameters(), classifier_optimiser_);
+  classifier.enter_training_mode();
   for (std::int64_t k = 0; k < options_.n_epochs_classifier * labelled_.n_minibatches(); ++k) {
     optimiser.step(
         classification_loss(*model_, labelled_minibatch(), options_.classification.double_softmax, random_));

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "core/training/plan.h"
+#include "core/training/vae_plan.h"
 
 namespace rscvi {
 
@@ -23,9 +23,9 @@ class EndlessCells {
   RandomStream random_;
 };
 
-class SemiSupervisedPlan final : public Plan {
+class SemiSupervisedPlan final : public VaePlan {
  public:
-  SemiSupervisedPlan(Vae model, const Dataset& dataset, CountsKind counts, const TrainOptions& options,
+  SemiSupervisedPlan(Vae model, std::shared_ptr<const Dataset> dataset, const TrainOptions& options,
                      const RandomStream& random);
 
   at::Tensor loss(const std::int64_t* cells, std::int64_t n_cells, double kl_weight) override;
@@ -38,9 +38,6 @@ class SemiSupervisedPlan final : public Plan {
   at::Tensor alternate_loss(const Minibatch& minibatch, const std::int64_t* cells, double kl_weight);
   Minibatch labelled_minibatch();
 
-  Vae model_;
-  const Dataset& dataset_;
-  CountsKind counts_;
   SemiSupervisedOptions options_;
   OptimiserOptions classifier_optimiser_;
   EndlessCells labelled_;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/model/columns.h"
 #include "core/training/early_stopping.h"
 #include "core/training/kl_warmup.h"
 
@@ -34,8 +35,22 @@ struct SemiSupervisedOptions {
   double lr_classification = 5e-3;
 };
 
-// Held-out quantities that training can watch: in nats per cell, smaller is better; and the share of cells whose label is
-// the classifier's most probable one, larger is better.
+// What of a model is trained. The rest is frozen: no gradient, no weight decay, and the same bits after training.
+struct TrainedPart {
+  // Modules or parameters by their dotted names (core/model/state.h), each with all below it: "z_encoder",
+  // "decoder.px_decoder", "px_r". Without names and columns the whole model is trained.
+  std::vector<std::string> names;
+  // Of parameters that are otherwise frozen.
+  std::vector<Columns> columns;
+  // Modules that are not named work in evaluation mode: without dropout, and normalising batches by their running
+  // statistics, which stay as they are. false: all are in training mode, and only parameters are frozen.
+  bool evaluate_frozen = true;
+
+  bool is_everything() const { return names.empty() && columns.empty(); }
+};
+
+// Held-out quantities that training can watch: in nats per cell, smaller is better; and the share of cells whose label
+// is the classifier's most probable one, larger is better.
 enum class Metric { elbo, reconstruction_error, accuracy };
 bool smaller_is_better(Metric metric);
 
@@ -58,7 +73,7 @@ struct TrainOptions {
   bool corrupted = false;            // train and monitor on the corrupted counts
 
   // Metrics every so many epochs, before the first and after the last; 0: never. Those of the set `on` that early
-  // stopping or the best state look at are computed after every epoch.
+  // stopping or the best state look at are computed after every epoch, see watch_every_epoch.
   std::int64_t frequency = 0;
   std::vector<Metric> metrics = {Metric::elbo};
   std::vector<MonitoredSet> monitored;
@@ -67,8 +82,11 @@ struct TrainOptions {
   Metric early_stopping_metric = Metric::elbo;
   std::optional<Metric> save_best_state_metric;  // restore the weights that did best on it
   std::string on = "test_set";                   // the monitored set that these two look at
+  bool watch_every_epoch = true;                 // false: they look when `frequency` has the metrics computed
 
   std::optional<SemiSupervisedOptions> semi_supervised;  // for models with a classifier
+  bool without_labels = false;  // the same: labels are not looked at
+  TrainedPart trained;
 
   std::int64_t max_nans = 10;  // so many minibatches in a row without a finite loss end training
 };

@@ -8,10 +8,9 @@
 
 #include "core/base/errors.h"
 #include "core/model/state.h"
-#include "core/posterior/annotation.h"
-#include "core/posterior/likelihood.h"
 #include "core/training/optimiser.h"
-#include "core/training/plan.h"
+#include "core/training/trainable.h"
+#include "core/training/vae_plan.h"
 
 namespace rscvi {
 namespace {
@@ -23,24 +22,23 @@ constexpr std::int64_t smallest_monitored_set = 5;  // a mean over fewer cells s
 // The state of one call of train().
 class Run {
  public:
-  Run(Vae model, std::shared_ptr<const Dataset> dataset, const std::vector<std::int64_t>& train_cells,
-      const TrainOptions& options, const RandomStream& random, Monitor& monitor)
-      : model_(std::move(model)),
-        dataset_(std::move(dataset)),
+  Run(Plan& plan, const std::vector<std::int64_t>& train_cells, const TrainOptions& options,
+      const RandomStream& random, Monitor& monitor)
+      : plan_(plan),
+        module_(plan.module()),
         train_cells_(train_cells),
         options_(options),
         shuffling_(random.split(stream::shuffling)),
         monitoring_(random.split(stream::monitoring)),
         monitor_(monitor),
-        optimiser_(model_->parameters(), options.optimiser),
-        plan_(make_plan(model_, *dataset_, options, random)),
-        counts_(options.corrupted ? CountsKind::corrupted : CountsKind::observed) {
+        trainable_(module_, options.trained),
+        optimiser_(trainable_.parameters(), options.optimiser) {
     if (options.early_stopping) early_stopping_.emplace(*options.early_stopping);
     for (const auto& set : options.monitored) {
       for (const Metric metric : options.metrics) result_.metric_names.push_back(name_of(metric) + "_" + set.name);
     }
     result_.iterations = options.first_iteration;
-    last_sound_state_ = copy_state(*model_);
+    last_sound_state_ = copy_state(*module_);
   }
 
   TrainResult operator()() {
@@ -51,15 +49,15 @@ class Run {
       const double kl_weight_at_start = options_.kl_warmup.weight(epoch - 1, result_.iterations);
       const double loss = run_epoch(epoch);
       // A step can spoil the weights although its own loss was finite, and so can the epoch's last one.
-      if (!is_finite(*model_)) result_.status = TrainStatus::diverged;
+      if (!is_finite(*module_)) result_.status = TrainStatus::diverged;
       if (result_.status == TrainStatus::diverged) {
-        load_state(*model_, last_sound_state_);
+        load_state(*module_, last_sound_state_);
         break;
       }
       record(epoch, loss, kl_weight_at_start, optimiser_.lr());
       monitor_.on_epoch({epoch, options_.n_epochs, loss});
       if (result_.status == TrainStatus::interrupted) break;
-      untried_state_ = copy_state(*model_);
+      untried_state_ = copy_state(*module_);
       untried_epoch_ = epoch;
       if (!observe(epoch)) {
         result_.status = TrainStatus::stopped_early;
@@ -69,17 +67,17 @@ class Run {
     // Losses that are not finite may be stepped over, but not to the end; nor has a next epoch tried the last weights.
     if (result_.status != TrainStatus::diverged && (nans_in_a_row_ > 0 || !last_weights_are_sound())) {
       result_.status = TrainStatus::diverged;
-      load_state(*model_, last_sound_state_);
+      load_state(*module_, last_sound_state_);
     }
-    if (result_.best_epoch && result_.status != TrainStatus::diverged) load_state(*model_, best_state_);
-    model_->eval();
+    if (result_.best_epoch && result_.status != TrainStatus::diverged) load_state(*module_, best_state_);
+    module_->eval();
     return std::move(result_);
   }
 
  private:
   // Mean loss over the minibatches of one epoch.
   double run_epoch(std::int64_t epoch) {
-    model_->train();
+    trainable_.enter_training_mode();
     const std::vector<std::int64_t> order = shuffling_.permutation(static_cast<std::int64_t>(train_cells_.size()));
     std::vector<std::int64_t> cells(order.size());
     for (std::size_t k = 0; k < order.size(); ++k) cells[k] = train_cells_[order[k]];
@@ -99,19 +97,20 @@ class Run {
       loss_sum += loss * static_cast<double>(size);
       cells_seen += static_cast<double>(size);
     }
-    if (result_.status == TrainStatus::completed) plan_->end_epoch();
+    if (result_.status == TrainStatus::completed) plan_.end_epoch();
     return cells_seen > 0 ? loss_sum / cells_seen : nan;
   }
 
   // A minibatch without a finite loss is not stepped on: its gradients would spoil every weight for good.
   double step(const std::int64_t* cells, std::int64_t size, double kl_weight) {
-    const at::Tensor loss = plan_->loss(cells, size, kl_weight);
+    const at::Tensor loss = plan_.loss(cells, size, kl_weight);
     const double value = loss.item<double>();
     ++result_.iterations;
     if (std::isfinite(value)) {
       nans_in_a_row_ = 0;
       accept_untried_state();
       optimiser_.step(loss);
+      trainable_.restore_frozen_columns();
     } else if (++nans_in_a_row_ >= options_.max_nans) {
       result_.status = TrainStatus::diverged;
     }
@@ -130,16 +129,11 @@ class Run {
   // Whether some cell of a few minibatches has a finite loss, without dropout.
   bool last_weights_are_sound() {
     if (untried_state_.empty()) return true;
-    const EvaluationScope evaluation(model_);
     const auto n = static_cast<std::int64_t>(train_cells_.size());
     for (std::int64_t start = 0; start < std::min(n, options_.max_nans * options_.batch_size);
          start += options_.batch_size) {
-      const Minibatch minibatch = gather_minibatch(*dataset_, train_cells_.data() + start,
-                                                   std::min(options_.batch_size, n - start), counts_, model_->device());
-      Minibatch labelled = minibatch;
-      fill_in_labels(model_, labelled);
-      const LossTerms terms = model_->loss_terms(labelled, Noise(), monitoring_);
-      if (at::isfinite(terms.negative_elbo()).any().item<bool>()) return true;
+      const std::int64_t size = std::min(options_.batch_size, n - start);
+      if (plan_.is_sound(train_cells_.data() + start, size, monitoring_)) return true;
     }
     return false;
   }
@@ -156,12 +150,12 @@ class Run {
       const std::size_t first = column;
       column += options_.metrics.size();
       const bool watched = is_watching() && set.name == options_.on;
-      if (!watched && !metrics_are_due(epoch)) continue;
+      if (!(watched && options_.watch_every_epoch) && !metrics_are_due(epoch)) continue;
       if (static_cast<std::int64_t>(set.cells.size()) < smallest_monitored_set) continue;
-      const SetMetrics values = metrics_on(set.cells);
+      const MetricValues values = plan_.evaluate(set.cells, wanted_metrics(), monitoring_);
       if (watched) watched_ = values;
       for (std::size_t m = 0; m < options_.metrics.size(); ++m) {
-        row.metrics[first + m] = pick(values, options_.metrics[m]);
+        row.metrics[first + m] = values.at(options_.metrics[m]);
       }
     }
     result_.history.push_back(std::move(row));
@@ -169,47 +163,29 @@ class Run {
 
   bool is_watching() const { return early_stopping_ || options_.save_best_state_metric; }
 
-  struct SetMetrics {
-    MeanLossTerms losses;
-    double accuracy = nan;
-  };
-
-  SetMetrics metrics_on(const std::vector<std::int64_t>& cells) {
-    Posterior posterior;
-    posterior.model = model_;
-    posterior.dataset = dataset_;
-    posterior.cells = cells;
-    posterior.batch_size = options_.batch_size;
-    posterior.counts = counts_;
-    SetMetrics values = {mean_loss_terms(posterior, Noise(), monitoring_), nan};
-    const auto& wanted = options_.metrics;
-    if (std::find(wanted.begin(), wanted.end(), Metric::accuracy) != wanted.end()) values.accuracy = accuracy(posterior);
-    return values;
-  }
-
-  static double pick(const SetMetrics& values, Metric metric) {
-    switch (metric) {
-      case Metric::elbo: return values.losses.negative_elbo();
-      case Metric::accuracy: return values.accuracy;
-      default: return values.losses.reconst_loss;
-    }
+  // Those of the history, and what early stopping and the best state look at.
+  std::vector<Metric> wanted_metrics() const {
+    std::vector<Metric> wanted = options_.metrics;
+    if (early_stopping_) wanted.push_back(options_.early_stopping_metric);
+    if (options_.save_best_state_metric) wanted.push_back(*options_.save_best_state_metric);
+    return wanted;
   }
 
   // What is to become small.
   double pick_cost(Metric metric) const {
-    const double value = pick(watched_, metric);
+    const double value = watched_.at(metric);
     return smaller_is_better(metric) ? value : -value;
   }
 
   // Early stopping and the best state look at what the history just got, in every epoch whatever `frequency` says: the
   // metrics are random, and another draw would have them disagree with the history. False: time to stop.
   bool observe(std::int64_t epoch) {
-    if (!is_watching()) return true;
+    if (!is_watching() || (!options_.watch_every_epoch && !metrics_are_due(epoch))) return true;
     if (options_.save_best_state_metric) {
       const double value = pick_cost(*options_.save_best_state_metric);
       if (value < best_value_) {
         best_value_ = value;
-        best_state_ = copy_state(*model_);
+        best_state_ = copy_state(*module_);
         result_.best_epoch = epoch;
       }
     }
@@ -219,19 +195,18 @@ class Run {
     return !verdict.stop;
   }
 
-  Vae model_;
-  std::shared_ptr<const Dataset> dataset_;
+  Plan& plan_;
+  std::shared_ptr<torch::nn::Module> module_;
   const std::vector<std::int64_t>& train_cells_;
   const TrainOptions& options_;
   RandomStream shuffling_, monitoring_;
   Monitor& monitor_;
+  Trainable trainable_;
   Optimiser optimiser_;
-  std::unique_ptr<Plan> plan_;
-  CountsKind counts_;
   std::optional<EarlyStopping> early_stopping_;
   State last_sound_state_, untried_state_, best_state_;
   std::int64_t untried_epoch_ = 0;
-  SetMetrics watched_;  // of the set that they look at, after the last epoch
+  MetricValues watched_;  // of the set that they look at, after the last epoch
   double best_value_ = std::numeric_limits<double>::infinity();
   std::int64_t nans_in_a_row_ = 0;
   TrainResult result_;
@@ -269,8 +244,8 @@ Metric parse_metric(const std::string& option, const std::string& name) {
   throw InvalidArgument(option + " must be \"elbo\", \"reconstruction_error\" or \"accuracy\", not \"" + name + "\"");
 }
 
-TrainResult train(Vae model, std::shared_ptr<const Dataset> dataset, const std::vector<std::int64_t>& train_cells,
-                  const TrainOptions& options, const RandomStream& random, Monitor& monitor) {
+TrainResult train(Plan& plan, const std::vector<std::int64_t>& train_cells, const TrainOptions& options,
+                  const RandomStream& random, Monitor& monitor) {
   check_watched_set(options);
   if (options.batch_size < smallest_minibatch) {
     throw InvalidArgument("batch_size must be at least " + std::to_string(smallest_minibatch) + ", not " +
@@ -280,8 +255,14 @@ TrainResult train(Vae model, std::shared_ptr<const Dataset> dataset, const std::
     throw InvalidArgument("the training set has " + std::to_string(train_cells.size()) + " cells; at least " +
                           std::to_string(smallest_minibatch) + " are needed");
   }
-  Run run(std::move(model), std::move(dataset), train_cells, options, random, monitor);
+  Run run(plan, train_cells, options, random, monitor);
   return run();
+}
+
+TrainResult train(Vae model, std::shared_ptr<const Dataset> dataset, const std::vector<std::int64_t>& train_cells,
+                  const TrainOptions& options, const RandomStream& random, Monitor& monitor) {
+  const auto plan = make_plan(std::move(model), std::move(dataset), options, random);
+  return train(*plan, train_cells, options, random, monitor);
 }
 
 }  // namespace rscvi

@@ -16,7 +16,6 @@ const ModelType labelled_types[] = {ModelType::vaec, ModelType::scanvi};
 
 at::Tensor filled(float value) { return at::full({4}, value, at::kFloat); }
 
-bool is_of_classifier(const std::string& name) { return name.rfind("classifier", 0) == 0; }
 
 }  // namespace
 
@@ -84,40 +83,6 @@ TEST_CASE("labelled vae: the prior of labels is kept with the weights, and no st
   }
 }
 
-TEST_CASE("labelled vae: the classifier's parameters are those of its modules, groups included, and no others") {
-  for (const bool groups : {false, true}) {
-    VaeOptions options = toy_options_of(ModelType::scanvi);
-    if (groups) options.labels_groups = {0, 1, 1};
-    Vae model = toy_model(options);
-    std::vector<const void*> expected, given;
-    for (const auto& item : model->named_parameters()) {
-      if (is_of_classifier(item.key())) expected.push_back(item.value().unsafeGetTensorImpl());
-    }
-    for (const at::Tensor& parameter : model->classifier_parameters()) {
-      given.push_back(parameter.unsafeGetTensorImpl());
-    }
-    CHECK(given == expected);
-    CHECK(given.size() == (groups ? 12 : 6));  // weight and bias of two Linear and one normalisation each
-  }
-}
-
-TEST_CASE("labelled vae: the classifier alone can be in training mode") {
-  for (const ModelType type : labelled_types) {
-    VaeOptions options = toy_options_of(type);
-    if (type == ModelType::scanvi) options.labels_groups = {0, 0, 1};
-    Vae model = toy_model(options);
-    for (const bool on : {true, false}) {
-      model->train(!on);
-      model->train_classifier(on);
-      CHECK(model->is_training() == !on);
-      for (const auto& item : model->named_modules("", /*include_self=*/false)) {
-        CAPTURE(item.key());
-        CHECK(item.value()->is_training() == (is_of_classifier(item.key()) ? on : !on));
-      }
-    }
-  }
-}
-
 TEST_CASE("labelled vae: the classifier's settings are its own") {
   VaeOptions options = toy_options_of(ModelType::scanvi);
   options.n_layers = 1;
@@ -155,7 +120,5 @@ TEST_CASE("labelled vae: models without a classifier say so") {
     RandomStream random(1);
     CHECK_THROWS_WITH_AS(model->classify(minibatch.x, minibatch, random), message, InvalidArgument);
     CHECK_THROWS_WITH_AS(model->unlabelled_loss_terms(minibatch, Noise(), random), message, InvalidArgument);
-    CHECK_THROWS_WITH_AS(model->classifier_parameters(), message, InvalidArgument);
-    CHECK_THROWS_WITH_AS(model->train_classifier(true), message, InvalidArgument);
   }
 }

@@ -1,4 +1,4 @@
-#include "core/training/plan.h"
+#include "core/training/vae_plan.h"
 
 #include "core/training/objective.h"
 #include "core/training/semi_supervised.h"
@@ -13,7 +13,7 @@ constexpr std::uint64_t seed = 5;
 const Cells cells = {7, 3, 40, 41, 12};
 
 at::Tensor first_loss(const Vae& model, const Toy& toy, const TrainOptions& options) {
-  const auto plan = make_plan(model, *toy.dataset, options, RandomStream(seed));
+  const auto plan = make_plan(model, toy.dataset, options, RandomStream(seed));
   return plan->loss(cells.data(), static_cast<std::int64_t>(cells.size()), /*kl_weight=*/0.3);
 }
 
@@ -29,7 +29,7 @@ TEST_CASE("plan: unsupervised, the loss with labels taken as known, and nothing 
     CHECK(same_bits(loss, expected));
     CHECK(loss.requires_grad());
     const State before = copy_state(*model);
-    make_plan(model, *toy.dataset, quick_training(1), RandomStream(seed))->end_epoch();
+    make_plan(model, toy.dataset, quick_training(1), RandomStream(seed))->end_epoch();
     CHECK(same_bits(live_state(*model), before));
   }
 }
@@ -62,7 +62,7 @@ TEST_CASE("plan: semi-supervised where the options say so") {
     options.semi_supervised.emplace();
     options.semi_supervised->labelled_cells = cells_from(0, 12);
     options.semi_supervised->joint = joint;
-    SemiSupervisedPlan direct(model, *toy.dataset, CountsKind::observed, options, RandomStream(seed));
+    SemiSupervisedPlan direct(model, toy.dataset, options, RandomStream(seed));
     CHECK(same_bits(first_loss(model, toy, options), direct.loss(cells.data(), 5, 0.3)));
   }
 }

@@ -52,7 +52,7 @@ struct Scene {
       : options(train_options), model(scrambled_model(options_without_dropout(type))) {}
 
   SemiSupervisedPlan plan() {
-    return SemiSupervisedPlan(model, *toy.dataset, CountsKind::observed, options, RandomStream(seed));
+    return SemiSupervisedPlan(model, toy.dataset, options, RandomStream(seed));
   }
   double loss(const Cells& cells) {
     SemiSupervisedPlan fresh = plan();
@@ -319,14 +319,14 @@ TEST_CASE("end of an epoch: one step is one of Adam on the classifier's loss, at
       Scene scene(type, options), twin(type, options);
       scene.plan().end_epoch();
 
-      twin.model->train_classifier(true);  // the rest stays in evaluation mode
+      twin.model->named_children()["classifier"]->train();  // the rest stays in evaluation mode
       const Minibatch minibatch = minibatch_of(*twin.toy.dataset, first_labelled(labelled, labelled.size()));
       RandomStream unused(0);
       at::Tensor q = at::exp(twin.model->classify(minibatch.x, minibatch, unused));
       if (double_softmax) q = at::softmax(q, 1);
       (-at::log((q * one_hot_columns(minibatch.label, 3)).sum(1)).mean()).backward();
       const at::NoGradGuard no_grad;
-      for (at::Tensor parameter : twin.model->classifier_parameters()) {
+      for (at::Tensor parameter : twin.model->named_children()["classifier"]->parameters()) {
         const at::Tensor gradient = parameter.grad() + weight_decay * parameter;
         parameter.sub_(lr * gradient / (gradient.abs() + eps));
       }
