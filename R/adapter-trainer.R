@@ -7,6 +7,11 @@
 #' so `n_path` times, each time from the encoders as they were when the trainer was made. The negative ELBO that is
 #' reached is a closer bound of those cells' likelihood under the decoder as it is.
 #'
+#' # Few cells
+#' The running statistics of the encoders' batch normalisation follow the weights by a hundredth each minibatch. Where
+#' an epoch has but a few minibatches, `elbo_test_set` therefore rises before it falls, and a path can end before that:
+#' what is returned is then the value before training. A smaller `batch_size` (of 300 cells, 16) or more epochs help.
+#'
 #' @inheritParams UnsupervisedTrainer
 #' @param model a trained model: a [VAE()] or its kin; **its encoders are changed in place** by [train()].
 #' @param gene_dataset the [GeneExpressionDataset()] of `posterior_test`.
