@@ -137,6 +137,14 @@ model_new_cpp <- function(options, seed) {
     .Call(`_rscvi_model_new_cpp`, options, seed)
 }
 
+model_with_more_batches_cpp <- function(model, n_new) {
+    .Call(`_rscvi_model_with_more_batches_cpp`, model, n_new)
+}
+
+model_columns_of_batches_cpp <- function(model, first, n) {
+    .Call(`_rscvi_model_columns_of_batches_cpp`, model, first, n)
+}
+
 model_default_options_cpp <- function() {
     .Call(`_rscvi_model_default_options_cpp`)
 }

@@ -431,6 +431,29 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// model_with_more_batches_cpp
+SEXP model_with_more_batches_cpp(SEXP model, int n_new);
+RcppExport SEXP _rscvi_model_with_more_batches_cpp(SEXP modelSEXP, SEXP n_newSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type model(modelSEXP);
+    Rcpp::traits::input_parameter< int >::type n_new(n_newSEXP);
+    rcpp_result_gen = Rcpp::wrap(model_with_more_batches_cpp(model, n_new));
+    return rcpp_result_gen;
+END_RCPP
+}
+// model_columns_of_batches_cpp
+Rcpp::List model_columns_of_batches_cpp(SEXP model, int first, int n);
+RcppExport SEXP _rscvi_model_columns_of_batches_cpp(SEXP modelSEXP, SEXP firstSEXP, SEXP nSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type model(modelSEXP);
+    Rcpp::traits::input_parameter< int >::type first(firstSEXP);
+    Rcpp::traits::input_parameter< int >::type n(nSEXP);
+    rcpp_result_gen = Rcpp::wrap(model_columns_of_batches_cpp(model, first, n));
+    return rcpp_result_gen;
+END_RCPP
+}
 // model_default_options_cpp
 Rcpp::List model_default_options_cpp();
 RcppExport SEXP _rscvi_model_default_options_cpp() {
@@ -743,6 +766,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_rscvi_model_save_state_cpp", (DL_FUNC) &_rscvi_model_save_state_cpp, 3},
     {"_rscvi_model_load_file_cpp", (DL_FUNC) &_rscvi_model_load_file_cpp, 2},
     {"_rscvi_model_new_cpp", (DL_FUNC) &_rscvi_model_new_cpp, 2},
+    {"_rscvi_model_with_more_batches_cpp", (DL_FUNC) &_rscvi_model_with_more_batches_cpp, 2},
+    {"_rscvi_model_columns_of_batches_cpp", (DL_FUNC) &_rscvi_model_columns_of_batches_cpp, 3},
     {"_rscvi_model_default_options_cpp", (DL_FUNC) &_rscvi_model_default_options_cpp, 0},
     {"_rscvi_model_state_cpp", (DL_FUNC) &_rscvi_model_state_cpp, 1},
     {"_rscvi_model_load_state_cpp", (DL_FUNC) &_rscvi_model_load_state_cpp, 2},
