@@ -33,15 +33,19 @@ setMethod("runSCANVI", "ANY", function(x, batch = NULL, labels, unlabeled = NA, 
                                        seed = NULL, verbose = NULL, ...) {
     x <- as_single_cell(x)
     check_string(name, "name")
-    arguments <- sort_arguments(list(...), "runSCANVI", c(model = "VAE",
-        trainer = "UnsupervisedTrainer", labelled = "SemiSupervisedTrainer"))
+    further <- list(...)
+    for_scanvi <- further[intersect(names(further), scanvi_only)]
+    arguments <- sort_arguments(further[!seq_along(further) %in% match(names(for_scanvi), names(further))], "runSCANVI",
+        c(model = "VAE", trainer = "UnsupervisedTrainer", labelled = "SemiSupervisedTrainer"))
     seed <- resolve_seed(seed)
     labels <- cell_column(labels, "labels", SummarizedExperiment::colData(x), "colData(x)")
     if (!is.na(unlabeled)) labels <- factor(replace(as.character(labels), labels %in% unlabeled, NA))
     given <- prepare_dataset(x, batch, labels, assay.type, subset_row)
     dataset <- given$dataset
     n_epochs <- resolve_n_epochs(n_epochs, nb_cells(dataset))
-    if (is.null(n_epochs_scanvi)) n_epochs_scanvi <- min(10, max(2, round(n_epochs / 3)))
+    settings <- utils::modifyList(scanvi_settings(dataset, for_scanvi$classifier_parameters), arguments$labelled,
+        keep.null = TRUE)
+    if (is.null(n_epochs_scanvi)) n_epochs_scanvi <- epochs_of_scanvi(nb_cells(dataset), settings$batch_size)
 
     vae <- do.call(VAE, c(list(dataset, n_labels = 0, n_latent = n_latent, seed = seed), arguments$model))
     # A model that starts where this one ends wants all of its divergence from the prior.
@@ -49,9 +53,9 @@ setMethod("runSCANVI", "ANY", function(x, batch = NULL, labels, unlabeled = NA, 
     first <- do.call(UnsupervisedTrainer, c(list(vae, dataset, seed = seed), utils::modifyList(warmup,
         arguments$trainer, keep.null = TRUE)))
     do.call(train, c(list(first, n_epochs = n_epochs, seed = seed, verbose = verbose), arguments$train))
-    scanvi <- SCANVI(dataset, from = vae, seed = seed)
-    trainer <- do.call(SemiSupervisedTrainer, c(list(scanvi, dataset, seed = seed), utils::modifyList(warmup,
-        arguments$labelled, keep.null = TRUE)))
+    scanvi <- do.call(SCANVI, c(list(dataset, from = vae, seed = seed), for_scanvi))
+    trainer <- do.call(SemiSupervisedTrainer, c(list(scanvi, dataset, seed = seed), utils::modifyList(warmup, settings,
+        keep.null = TRUE)))
     do.call(train, c(list(trainer, n_epochs = n_epochs_scanvi, seed = seed, verbose = verbose), arguments$train))
 
     x <- store_fit(x, name, trainer, assay.type, given$rows, seed)
@@ -62,3 +66,23 @@ setMethod("runSCANVI", "ANY", function(x, batch = NULL, labels, unlabeled = NA, 
     SummarizedExperiment::colData(x) <- columns
     x
 })
+
+# What a SCANVI that starts from a VAE may be told besides.
+scanvi_only <- c("classifier_parameters", "y_prior", "labels_groups", "use_labels_groups")
+
+# The classifier's loss is a mean over labelled cells. If it weighs the same however few these are, a step moves the
+# latent space further for the sake of one cell the fewer cells have a label. Here one labelled cell's label weighs
+# `weight_of_label` times one cell's negative ELBO.
+scanvi_settings <- function(dataset, classifier_parameters) {
+    weight_of_label <- 80
+    linear <- identical(as.numeric(classifier_parameters$n_layers), 0)
+    settings <- list(batch_size = 128, classification_ratio = weight_of_label * mean(!is.na(labels(dataset))))
+    # Without batch normalisation a classifier learns slowly.
+    if (linear) c(settings, list(n_epochs_classifier = 2, lr_classification = 5e-2)) else settings
+}
+
+# Counted in steps: ten epochs of 1,500 cells are too few for the running means of batch normalisation to arrive.
+epochs_of_scanvi <- function(n_cells, batch_size) {
+    n_steps <- 360
+    max(2, min(100, round(n_steps / (n_cells / batch_size))))
+}

@@ -19,7 +19,7 @@ enum class ModelType { vae, ldvae, vaec, scanvi };
 // Of the classifier of VAEC and SCANVI.
 struct ClassifierOptions {
   std::int64_t n_hidden = 128;
-  std::int64_t n_layers = 1;
+  std::int64_t n_layers = 1;  // hidden ones; 0: a linear classifier
   double dropout_rate = 0.1;
 };
 
