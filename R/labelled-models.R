@@ -21,8 +21,8 @@
 #' @param y_prior probability of each label before anything is seen, in the order of the labels; `NULL`: all alike.
 #' @param labels_groups,use_labels_groups a group for each label (numbers from 1 without gaps, or a factor), and whether
 #'   the classifier first tells the group and then the label within it.
-#' @param classifier_parameters list that may hold `n_hidden`, `n_layers` and `dropout_rate` of the classifier, which are
-#'   the model's otherwise. `n_layers = 0`: no hidden layer, a linear classifier.
+#' @param classifier_parameters list that may hold `n_hidden`, `n_layers` and `dropout_rate` of the classifier, which
+#'   are the model's otherwise. `n_layers = 0`: no hidden layer, a linear classifier.
 #' @param from `NULL`, or a trained [VAE()] of the same genes and batches, whose networks and options the new model starts
 #'   from; `n_input` is then a data set with labels, or a number.
 #' @return An object of class `SCANVI` or `VAEC` (see [SCVIModel-class]) with random initial weights, on the CPU.

@@ -8,13 +8,14 @@
 #' @inheritParams runSCVI
 #' @param batch,labels name of a column of `colData(x)`, or a vector or factor with one element a cell.
 #' @param unlabeled the label that stands for "not known"; `NA` always does, too.
-#' @param n_epochs,n_epochs_scanvi number of epochs of the VAE, `NULL` as for [runSCVI()], and of the SCANVI; `NULL` picks
-#'   a third of the former, but at least 2 and at most 10.
+#' @param n_epochs,n_epochs_scanvi number of epochs of the VAE, `NULL` as for [runSCVI()], and of the SCANVI; `NULL`
+#'   picks what makes about 360 steps, but at least 2 and at most 100.
 #' @param ... further arguments of [VAE()], [UnsupervisedTrainer()], [SemiSupervisedTrainer()] and [train()], such as
-#'   `reconstruction_loss = "nb"` or `lr = 2e-3`.
-#' @return `x`, a `SingleCellExperiment`, with `reducedDim(x, name)`, and in `colData(x)` `scanvi_label`, the most probable
-#'   label (a factor), and `scanvi_probability`, how probable it is, of every cell (with another `name`, its lower case in
-#'   place of `scanvi`).
+#'   `reconstruction_loss = "nb"` or `lr = 2e-3`; and `classifier_parameters`, `y_prior`, `labels_groups` and
+#'   `use_labels_groups` of [SCANVI()].
+#' @return `x`, a `SingleCellExperiment`, with `reducedDim(x, name)`, and in `colData(x)` `scanvi_label`, the most
+#'   probable label (a factor), and `scanvi_probability`, how probable it is, of every cell (with another `name`, its
+#'   lower case in place of `scanvi`).
 #' @section Errors: those of [GeneExpressionDataset()], [SCANVI()], [SemiSupervisedTrainer()] and [train()].
 #' @seealso [posterior()] for the fitted model, [compute_predictions()] for the probabilities of all labels.
 #' @references Xu et al. (2021) *Molecular Systems Biology* 17:e9620.
