@@ -22,6 +22,13 @@
 #' have in latent space, and its probability is their share. `cell_data()` of the result has them as
 #' `transferred_label` and `transferred_probability`, if the reference has more than one label.
 #'
+#' # How good it is
+#' The model has not seen what sets the new cells apart. Labels of [example_pbmc()]'s control cells on its stimulated
+#' ones, three seeds, 100 epochs of the VAE, accuracy: neighbours in a VAE's latent space .74 to .76, with
+#' `library = "observed"` .86 to .88; classifier of a SCANVI, trained as [runSCANVI()] does, .85 to .89, with
+#' `library = "observed"` .90 to .91 (two seeds). With `encode_covariates = TRUE`, training the encoder's columns made
+#' labels worse, not better: .82 fell to .79 in 100 epochs, .90 to .86 with `library = "observed"` (one seed each).
+#'
 #' @param post a [Posterior()] of a trained model, of the cells that labels are to come from.
 #' @param x the new cells: whatever [GeneExpressionDataset()] takes.
 #' @param batch,labels,covariates,assay.type as for [GeneExpressionDataset()]. `batch = NULL` stands for one new batch
