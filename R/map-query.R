@@ -131,7 +131,8 @@ known_batches <- function(post) {
 }
 
 with_more_batches <- function(model, known, unknown) {
-    inform_rscvi("New batch{?es} {.val {unknown}} beside {.val {known}}.", class = "new_batches")
+    # Of the two names that follow, the plural goes by the new ones.
+    inform_rscvi("{cli::qty(unknown)}New batch{?es} {.val {unknown}} beside {.val {known}}.", class = "new_batches")
     more <- model
     more@options$n_batch <- model@options$n_batch + length(unknown)
     more@batch_levels <- c(known, unknown)
@@ -144,7 +145,7 @@ with_more_batches <- function(model, known, unknown) {
 # Moves the columns of new batches alone, without a look at labels.
 train_new_batches <- function(post, first, n_epochs, lr, seed, verbose) {
     options <- trainer_options("train_set", on = "train_set", NULL, NULL, post@use_cuda, NULL, NULL, 0, NULL,
-        post@data_loader_kwargs, batch_size = 128, max_nans = 10, show_progbar = NULL, classifies = FALSE)
+        post@data_loader_kwargs, batch_size = 128, max_nans = 10, show_progbar = NULL, metrics = monitorable_metrics(FALSE))
     options$without_labels <- has_classifier(post@model)
     options$trained_columns <- core(model_columns_of_batches_cpp(model_handle(post@model), first,
         post@model@options$n_batch - first + 1L))
