@@ -15,7 +15,7 @@
 #'   `n_latent`, and one more with `sampling_zl`, see [ClassifierTrainer()].
 #' @param n_hidden number of units of each hidden layer.
 #' @param n_labels number of labels, at least 2.
-#' @param n_layers number of hidden layers.
+#' @param n_layers number of hidden layers; 0: a linear classifier.
 #' @param dropout_rate dropout while training, in `[0, 1)`.
 #' @param logits `TRUE`: [classify()] gives what the probabilities are the softmax of. Training and predictions of
 #'   posteriors are the same.
@@ -37,7 +37,7 @@ Classifier <- function(n_input, n_hidden = 128, n_labels = 5, n_layers = 1, drop
         n_input = check_count(size$n_input, "n_input", lower = 1L),
         n_hidden = check_count(n_hidden, "n_hidden", lower = 1L),
         n_labels = check_count(size$n_labels, "n_labels", lower = 2L),
-        n_layers = check_count(n_layers, "n_layers", lower = 1L),
+        n_layers = check_count(n_layers, "n_layers", lower = 0L),
         dropout_rate = check_number(dropout_rate, "dropout_rate", lower = 0, upper = 1, upper_open = TRUE),
         logits = check_flag(logits, "logits")
     )
@@ -112,7 +112,7 @@ setMethod("show", "Classifier", function(object) {
     o <- object@options
     cat(sprintf("Classifier of %d features, %s\n", o$n_input, paste("labels:", label_summary(object))))
     cat(sprintf("  networks: %d hidden layer%s of %d units, dropout %s; %s weights\n", o$n_layers,
-        if (o$n_layers > 1L) "s" else "", o$n_hidden, format(o$dropout_rate),
+        if (o$n_layers != 1L) "s" else "", o$n_hidden, format(o$dropout_rate),
         format(sum(lengths(object@state$weights)), big.mark = ",")))
     if (o$logits) cat("  classify() gives logits\n")
     invisible(object)

@@ -21,8 +21,8 @@
 #' @param y_prior probability of each label before anything is seen, in the order of the labels; `NULL`: all alike.
 #' @param labels_groups,use_labels_groups a group for each label (numbers from 1 without gaps, or a factor), and whether
 #'   the classifier first tells the group and then the label within it.
-#' @param classifier_parameters list that may hold `n_hidden`, `n_layers` and `dropout_rate` of the classifier, which are
-#'   the model's otherwise.
+#' @param classifier_parameters list that may hold `n_hidden`, `n_layers` and `dropout_rate` of the classifier, which
+#'   are the model's otherwise. `n_layers = 0`: no hidden layer, a linear classifier.
 #' @param from `NULL`, or a trained [VAE()] of the same genes and batches, whose networks and options the new model starts
 #'   from; `n_input` is then a data set with labels, or a number.
 #' @return An object of class `SCANVI` or `VAEC` (see [SCVIModel-class]) with random initial weights, on the CPU.
@@ -173,7 +173,7 @@ check_classifier_parameters <- function(x, defaults) {
     settings[names(x)] <- x
     list(
         n_hidden = check_count(settings$n_hidden, "classifier_parameters$n_hidden", lower = 1L),
-        n_layers = check_count(settings$n_layers, "classifier_parameters$n_layers", lower = 1L),
+        n_layers = check_count(settings$n_layers, "classifier_parameters$n_layers", lower = 0L),
         dropout_rate = check_number(settings$dropout_rate, "classifier_parameters$dropout_rate", lower = 0, upper = 1,
             upper_open = TRUE)
     )

@@ -131,8 +131,7 @@ known_batches <- function(post) {
 }
 
 with_more_batches <- function(model, known, unknown) {
-    # Of the two names that follow, the plural goes by the new ones.
-    inform_rscvi("{cli::qty(unknown)}New batch{?es} {.val {unknown}} beside {.val {known}}.", class = "new_batches")
+    inform_rscvi("{.val {unknown}} {?is a new batch/are new batches}; the model knows {.val {known}}.", class = "new_batches")
     more <- model
     more@options$n_batch <- model@options$n_batch + length(unknown)
     more@batch_levels <- c(known, unknown)
@@ -144,8 +143,10 @@ with_more_batches <- function(model, known, unknown) {
 
 # Moves the columns of new batches alone, without a look at labels.
 train_new_batches <- function(post, first, n_epochs, lr, seed, verbose) {
-    options <- trainer_options("train_set", on = "train_set", NULL, NULL, post@use_cuda, NULL, NULL, 0, NULL,
-        post@data_loader_kwargs, batch_size = 128, max_nans = 10, show_progbar = NULL, metrics = monitorable_metrics(FALSE))
+    options <- trainer_options("train_set", on = "train_set", n_iter_kl_warmup = NULL, n_epochs_kl_warmup = NULL,
+        use_cuda = post@use_cuda, metrics_to_monitor = NULL, frequency = NULL, weight_decay = 0,
+        early_stopping_kwargs = NULL, data_loader_kwargs = NULL, batch_size = default_batch_size, max_nans = 10,
+        show_progbar = NULL, metrics = "elbo")
     options$without_labels <- has_classifier(post@model)
     options$trained_columns <- core(model_columns_of_batches_cpp(model_handle(post@model), first,
         post@model@options$n_batch - first + 1L))

@@ -100,7 +100,7 @@ rebuild_model <- function(about) {
     if (!known) abort_rscvi("unknown class of model: {.val {class}}")
     names <- lapply(about[c("genes", "batch_levels", "label_levels")], json_strings)
     options <- restore_options(about$options)
-    options <- c(options, later_options[setdiff(names(later_options), names(options))])
+    if (class != "Classifier") options <- c(options, later_options[setdiff(names(later_options), names(options))])
     model <- new_model(class, options, names, seed = 0)
     model@version <- check_string(about$version, "version")
     model

@@ -134,7 +134,10 @@ save_picture <- function(picture, file, width, height) {
         reason <- conditionMessage(e)
         abort_rscvi("The picture cannot be saved to {.file {file}}: {reason}", class = "unwritable_file")
     }
-    tryCatch(suppressMessages(ggplot2::ggsave(file, picture, width = width, height = height, dpi = 150)),
-        error = failed)
+    # Some devices, such as ragg's, only warn.
+    warned <- function(w) if (grepl("could not write", conditionMessage(w), fixed = TRUE)) failed(w)
+    tryCatch(withCallingHandlers(
+        suppressMessages(ggplot2::ggsave(file, picture, width = width, height = height, dpi = 150)), warning = warned
+    ), error = function(e) if (inherits(e, "rscvi_error")) stop(e) else failed(e))
     invisible(file)
 }

@@ -1,11 +1,16 @@
-# How well labels of unlabelled cells are told, 20 labels a class: SCANVI, 5 nearest neighbours in a VAE's latent space,
-# and multinomial logistic regression on log-normalised counts (glmnet, if it is there).
+# How well the labels of unlabelled cells are told: runSCANVI(), 5 nearest neighbours in the latent space of its VAE,
+# and multinomial logistic regression on log-normalised counts (ridge, glmnet, if it is there). ANNOTATION.md has the
+# results.
 #
-#   Rscript bench/annotation.R FOLDER EPOCHS [SEEDS] [LABELLED | drop]
+#   Rscript bench/annotation.R FOLDER EPOCHS [seeds=3] [labelled=FILE] [drop] [donor=NAME] [batch=COLUMN] [linear]
 #
-# FOLDER as tests/realdata/make-realdata.R takes it. Cells without a label, and of the label "Unclassified neurons", take
-# part in training (with `drop` they do not), but are no part of a class. LABELLED: a file name with %d for the seed, holding the 0-based cells whose
-# label is used; without it they are drawn at random.
+# FOLDER as tests/realdata/make-realdata.R takes it; EPOCHS of the VAE. Seeds count from 0.
+#   labelled  a file name with %d for the seed, holding the 0-based cells whose label is used; otherwise 20 of each
+#             label are drawn at random
+#   donor     the labels of this donor's cells are used instead, and all others are asked for
+#   drop      leaves out cells of the label "Unclassified neurons"; otherwise they take part in training without a label
+#   batch     a column of cells.tsv, or "none"; otherwise `batch`, if it has more than one level
+#   linear    SCANVI with a linear classifier
 
 suppressPackageStartupMessages({
     library(rscvi)
@@ -15,51 +20,63 @@ suppressPackageStartupMessages({
 arguments <- commandArgs(trailingOnly = TRUE)
 folder <- arguments[1]
 n_epochs <- as.integer(arguments[2])
-seeds <- if (length(arguments) > 2) seq_len(as.integer(arguments[3])) - 1L else 0:2
+given <- function(name, default = NULL) {
+    value <- sub("^[a-z]+=", "", grep(paste0("^", name, "="), arguments, value = TRUE))
+    if (length(value)) value else default
+}
+seeds <- seq_len(as.integer(given("seeds", 3))) - 1L
 
 counts <- methods::as(readMM(gzfile(file.path(folder, "counts.mtx.gz"))), "CsparseMatrix")
 cells <- read.delim(file.path(folder, "cells.tsv"), quote = "")
 genes <- read.delim(file.path(folder, "genes.tsv"), quote = "")
 dimnames(counts) <- list(genes$gene, cells$barcode)
-truth <- cells$label
-truth[truth %in% "Unclassified neurons"] <- NA
-if ("drop" %in% arguments) {
-    keep <- !is.na(truth)
-    counts <- counts[, keep]
-    cells <- cells[keep, ]
-    truth <- truth[keep]
-}
-batch <- if (length(unique(cells$batch)) > 1) cells$batch
+cells$label[cells$label %in% "Unclassified neurons"] <- NA
+keep <- if ("drop" %in% arguments) !is.na(cells$label) else rep(TRUE, nrow(cells))
+truth <- cells$label[keep]
+sce <- SingleCellExperiment::SingleCellExperiment(list(counts = counts[, keep]))
+column <- given("batch", if (length(unique(cells$batch)) > 1) "batch" else "none")
+batch <- if (column != "none") as.character(cells[[column]][keep])
 
-for (seed in seeds) {
-    labelled <- if (length(arguments) > 3 && arguments[4] != "drop") {
-        as.integer(readLines(sprintf(arguments[4], seed))) + 1L
-    } else {
-        set.seed(seed)
-        unlist(lapply(split(seq_along(truth), truth), function(i) sample(i, min(20L, length(i)))))
+# Indices of the cells that are kept.
+labelled_cells <- function(seed) {
+    if (!is.null(given("donor"))) return(which(cells$donor[keep] == given("donor") & !is.na(truth)))
+    if (!is.null(given("labelled"))) {
+        named <- as.integer(readLines(sprintf(given("labelled"), seed))) + 1L
+        return(match(intersect(named, which(keep)), which(keep)))
     }
+    set.seed(seed)
+    unlist(lapply(split(seq_along(truth), truth), function(i) sample(i, min(20L, length(i)))))
+}
+
+logistic_regression <- function(labelled, asked) {
+    if (!requireNamespace("glmnet", quietly = TRUE)) return(NULL)
+    x <- SingleCellExperiment::counts(sce)
+    x <- t(log1p(t(t(x) / pmax(colSums(x), 1)) * 1e4))
+    fit <- glmnet::cv.glmnet(x[labelled, ], factor(truth[labelled]), family = "multinomial", alpha = 0, nfolds = 5)
+    predict(fit, x[asked, ], s = "lambda.min", type = "class")
+}
+
+scores <- vapply(seeds, function(seed) {
+    labelled <- labelled_cells(seed)
     known <- replace(rep(NA_character_, length(truth)), labelled, truth[labelled])
     asked <- setdiff(which(!is.na(truth)), labelled)
-    dataset <- GeneExpressionDataset(counts, batch = batch, labels = known, empty_cells = "keep")
-    score <- function(prediction) mean(as.character(prediction) == truth[asked])
+    score <- function(prediction) if (is.null(prediction)) NA else mean(as.character(prediction) == truth[asked])
 
-    # As runSCANVI() does it.
-    vae <- VAE(dataset, n_labels = 0, seed = seed)
-    train(UnsupervisedTrainer(vae, dataset, n_epochs_kl_warmup = NULL), n_epochs = n_epochs, seed = seed, verbose = FALSE)
-    trainer <- SemiSupervisedTrainer(SCANVI(dataset, from = vae, seed = seed), dataset, n_epochs_kl_warmup = NULL)
-    seconds <- system.time(train(trainer, n_epochs = 10, seed = seed, verbose = FALSE))[["elapsed"]]
-    scanvi <- score(compute_predictions(Posterior(model(trainer), dataset))$prediction[asked])
+    settings <- list(sce, batch = batch, n_epochs = n_epochs, seed = seed, verbose = FALSE)
+    annotated <- do.call(runSCANVI, c(settings, list(labels = known),
+        if ("linear" %in% arguments) list(classifier_parameters = list(n_layers = 0))))
+    right <- as.character(annotated$scanvi_label[asked]) == truth[asked]
+    in_tenths <- cut(annotated$scanvi_probability[asked], 0:10 / 10)
+    calibration <- sum(abs(tapply(annotated$scanvi_probability[asked] - right, in_tenths, sum)), na.rm = TRUE)
 
-    z <- latent_matrix(Posterior(vae, dataset))
+    # The same call trains the same VAE, to the bit.
+    z <- SingleCellExperiment::reducedDim(do.call(runSCVI, c(settings, n_epochs_kl_warmup = list(NULL))), "SCVI")
     near <- BiocNeighbors::queryKNN(z[labelled, ], z[asked, ], k = 5)$index
     vote <- apply(matrix(known[labelled][near], ncol = 5), 1, function(v) names(which.max(table(v))))
 
-    regression <- NA
-    if (requireNamespace("glmnet", quietly = TRUE)) {
-        x <- t(log1p(t(t(counts) / pmax(colSums(counts), 1)) * 1e4))
-        fit <- glmnet::cv.glmnet(x[labelled, ], factor(known[labelled]), family = "multinomial", alpha = 0, nfolds = 5)
-        regression <- score(predict(fit, x[asked, ], s = "lambda.min", type = "class"))
-    }
-    cat(sprintf("%s seed %d: SCANVI %.3f (%.0f s after the VAE), 5NN of VAE %.3f, logistic regression %.3f\n", basename(folder), seed,
-        scanvi, seconds, score(vote), regression))
-}
+    out <- c(SCANVI = mean(right), ECE = calibration / length(asked), `5NN of VAE` = score(vote),
+        `logistic regression` = score(logistic_regression(labelled, asked)))
+    cat(sprintf("%s, seed %d: %s\n", basename(folder), seed, paste(names(out), sprintf("%.3f", out), collapse = ", ")))
+    out
+}, numeric(4))
+cat(sprintf("| %s | %s |\n", basename(folder), paste(sprintf("%.3f", rowMeans(scores)), collapse = " | ")))

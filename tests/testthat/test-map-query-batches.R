@@ -10,8 +10,8 @@ test_that("new batches are named, however many there are beside however many", {
         cells <- which(batch %in% new)
         map_query(post, counts(dataset)[, cells], batch = batch[cells], n_epochs = 1, seed = 1)
     }
-    expect_message(one <- map("a", "b"), 'New batch "b" beside "a"', class = "rscvi_new_batches")
+    expect_message(one <- map("a", "b"), '"b" is a new batch.*knows "a"', class = "rscvi_new_batches")
     expect_identical(one@model@batch_levels, c("a", "b"))
-    expect_message(map(c("a", "b"), "c"), 'New batch "c" beside "a" and "b"', class = "rscvi_new_batches")
-    expect_message(map("a", c("b", "c")), 'New batches "b" and "c" beside "a"', class = "rscvi_new_batches")
+    expect_message(map(c("a", "b"), "c"), '"c" is a new batch.*knows "a" and "b"', class = "rscvi_new_batches")
+    expect_message(map("a", c("b", "c")), '"b" and "c" are new batches.*knows "a"', class = "rscvi_new_batches")
 })

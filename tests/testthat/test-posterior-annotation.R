@@ -213,6 +213,20 @@ test_that("accuracy can be watched: training stops when it no longer grows, and 
         class = "rscvi_invalid_argument")
 })
 
+test_that("a classifier without a hidden layer is a multinomial regression on the latent space", {
+    model <- small(SCANVI, partly, classifier_parameters = list(n_layers = 0))
+    trainer <- SemiSupervisedTrainer(model, partly, n_epochs_kl_warmup = NULL)
+    train(trainer, n_epochs = 40, lr = 1e-2, seed = 1)
+    w <- weights(model)
+    expect_setequal(grep("^classifier", names(w), value = TRUE), paste0("classifier.classifier.1.", c("weight", "bias")))
+    post <- Posterior(model, partly)
+    logits <- latent_matrix(post) %*% t(w[["classifier.classifier.1.weight"]]) +
+        rep(w[["classifier.classifier.1.bias"]], each = 90)
+    q <- as.matrix(compute_predictions(post, soft = TRUE)[c("x", "y", "z")])
+    expect_equal(unname(q), unname(exp(logits) / rowSums(exp(logits))), tolerance = 1e-4)
+    expect_gt(mean(compute_predictions(post)$prediction == typed$type), 0.9)
+})
+
 test_that("models with labels are saved and come back", {
     for (model in list(small(SCANVI, partly, labels_groups = c(1, 2, 2), use_labels_groups = TRUE),
         small(VAEC, partly, y_prior = c(0.2, 0.3, 0.5)), LDVAE(partly, n_labels = 0, n_hidden = 6, n_latent = 3, bias = TRUE))) {
@@ -238,6 +252,7 @@ test_that("what cannot be is refused, by name", {
     refuse(LDVAE(partly, dispersion = "gene-cell"), "gene-cell")
     refuse(SCANVI(partly, classifier_parameters = list(units = 3)), "classifier_parameters.*n_hidden")
     refuse(SCANVI(partly, classifier_parameters = list(dropout_rate = 1)), "dropout_rate")
+    refuse(SCANVI(partly, classifier_parameters = list(n_layers = -1)), "n_layers")
     refuse(SCANVI(n_input = 10), "n_labels.*at least 2")
     refuse(SCANVI(GeneExpressionDataset(typed$counts)), "n_labels.*at least 2")
     refuse(SemiSupervisedTrainer(small(VAE, fully), fully), "no classifier", "rscvi_no_classifier")

@@ -39,6 +39,27 @@ test_that("NA stands for unknown, whatever else does; the name decides the colum
     expect_identical(gene_names(posterior(some, "SCANVI")@gene_dataset), letters[1:12])
 })
 
+test_that("a label weighs the same however many cells have one; a linear classifier is fitted alone faster", {
+    settings <- function(...) {
+        done <- run(n_epochs_scanvi = 1, ...)
+        SingleCellExperiment::int_metadata(done)$rscvi_SCANVI$options$semi_supervised
+    }
+    expect_equal(settings()$classification_ratio, 80 * 30 / 90)
+    expect_equal(settings(labels = replace(sce$known, 16:30, "?"))$classification_ratio, 80 * 15 / 90)
+    expect_identical(settings()$n_epochs_classifier, 1L)
+    expect_identical(settings(classification_ratio = 7)$classification_ratio, 7)
+    linear <- settings(classifier_parameters = list(n_layers = 0))
+    expect_identical(linear$n_epochs_classifier, 2L)
+    expect_identical(linear$lr_classification, 0.05)
+    slower <- settings(classifier_parameters = list(n_layers = 0), lr_classification = 0.01)
+    expect_identical(slower$lr_classification, 0.01)
+    linear <- posterior(run(n_epochs_scanvi = 1, classifier_parameters = list(n_layers = 0)), "SCANVI")
+    expect_identical(model(linear)@options$classifier_parameters$n_layers, 0L)
+    expect_identical(epochs_of_scanvi(1556, 128), 30)
+    expect_identical(epochs_of_scanvi(90, 128), 100)
+    expect_identical(epochs_of_scanvi(1e6, 128), 2)
+})
+
 test_that("what cannot be is refused, by name", {
     refuse <- function(call, message) expect_error(call, message, class = "rscvi_invalid_argument")
     refuse(run(labels = "cluster"), "labels.*\"cluster\".*\"known\"")

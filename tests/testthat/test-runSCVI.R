@@ -189,7 +189,7 @@ test_that("arguments that nobody takes, and those that are wrong, are refused be
     refuse("Unknown arguments.*`foo` and `bar`", foo = 1, bar = 2)
     refuse("Unknown argument.*n_input", n_input = 3)
     refuse("Unknown argument.*trainer", trainer = 3)
-    expect_error(runSCVI(sce, NULL, NULL, "counts", 3, 1, "A", NULL, 1, NULL, 8), "must have names",
+    expect_error(runSCVI(sce, NULL, NULL, "counts", 3, 1, "A", NULL, 1, NULL, NULL, 8), "must have names",
         class = "rscvi_invalid_argument")
     refuse("`batch` is \"sample\".*\"donor\" and \"type\"", batch = "sample")
     refuse("`labels` is \"kind\"", labels = "kind")

@@ -72,7 +72,7 @@ void validate_labels(const VaeOptions& options) {
   if (!has_classifier(options.type)) return;
   require_at_least("n_labels", options.n_labels, 2);
   require_at_least("n_hidden of the classifier", options.classifier.n_hidden, 1);
-  require_at_least("n_layers of the classifier", options.classifier.n_layers, 1);
+  require_at_least("n_layers of the classifier", options.classifier.n_layers, 0);
   require_rate("dropout_rate of the classifier", options.classifier.dropout_rate);
   if (options.latent_distribution != LatentDistribution::normal) {
     throw InvalidArgument("latent_distribution must be \"normal\" for a model with a classifier");

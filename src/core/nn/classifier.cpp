@@ -12,7 +12,9 @@ ClassifierImpl::ClassifierImpl(const FullyConnectedOptions& block, std::int64_t 
     : n_in_(block.n_in), n_labels_(n_labels) {
   const auto layers = register_module("classifier", make_namespace());
   hidden_ = layers->register_module("0", FullyConnected(block, random));
-  logits_ = layers->register_module("1", Linear(block.n_out, n_labels, random));
+  // Without a hidden layer the block hands its input on.
+  const std::int64_t n_in = block.n_layers > 0 ? block.n_out : block.n_in;
+  logits_ = layers->register_module("1", Linear(n_in, n_labels, random));
 }
 
 at::Tensor ClassifierImpl::forward(const at::Tensor& features, RandomStream& random) {
@@ -31,7 +33,7 @@ Classifier make_classifier(std::int64_t n_in, std::int64_t n_labels, const Class
   require(n_in >= 1, "n_input must be at least 1");
   require(n_labels >= 2, "n_labels must be at least 2");
   require(options.n_hidden >= 1, "n_hidden must be at least 1");
-  require(options.n_layers >= 1, "n_layers must be at least 1");
+  require(options.n_layers >= 0, "n_layers must be at least 0");
   require(options.dropout_rate >= 0 && options.dropout_rate < 1, "dropout_rate must be in [0, 1)");
   FullyConnectedOptions block;
   block.n_in = n_in;

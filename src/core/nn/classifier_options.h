@@ -8,7 +8,7 @@ namespace rscvi {
 // Defaults are those of scvi 0.6.8's Classifier.
 struct ClassifierOptions {
   std::int64_t n_hidden = 128;
-  std::int64_t n_layers = 1;
+  std::int64_t n_layers = 1;  // hidden ones; 0: a linear classifier
   double dropout_rate = 0.1;
 };
 

@@ -119,8 +119,9 @@ TEST_CASE("vae options: a classifier needs two labels, and settings that work") 
     check_refused(type, [](VaeOptions& o) { o.n_labels = 1; }, "n_labels must be at least 2, not 1");
     check_refused(type, [](VaeOptions& o) { o.classifier.n_hidden = 0; },
                   "n_hidden of the classifier must be at least 1, not 0");
-    check_refused(type, [](VaeOptions& o) { o.classifier.n_layers = 0; },
-                  "n_layers of the classifier must be at least 1, not 0");
+    CHECK_NOTHROW(validate(labelled(type, [](VaeOptions& o) { o.classifier.n_layers = 0; })));
+    check_refused(type, [](VaeOptions& o) { o.classifier.n_layers = -1; },
+                  "n_layers of the classifier must be at least 0, not -1");
     check_refused(type, [](VaeOptions& o) { o.classifier.dropout_rate = 1; },
                   "dropout_rate of the classifier must be in [0, 1), not 1.000000");
     check_refused(type, [](VaeOptions& o) { o.latent_distribution = LatentDistribution::logistic_normal; },

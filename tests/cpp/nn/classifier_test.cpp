@@ -22,7 +22,7 @@ FullyConnectedOptions block_of(std::int64_t n_layers, double dropout_rate) {
 
 TEST_CASE("classifier: logarithms of the softmax of a linear function of the block's output") {
   const at::NoGradGuard no_grad;
-  for (const std::int64_t n_layers : {1, 2}) {
+  for (const std::int64_t n_layers : {0, 1, 2}) {
     RandomStream random(1), unmoved(2), given(2);
     Classifier classifier(block_of(n_layers, /*dropout_rate=*/0.5), /*n_labels=*/4, random);
     scramble(*classifier);
