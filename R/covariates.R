@@ -49,7 +49,8 @@ check_covariate <- function(x, name) {
             i = "Leave these cells out, or give them a value."))
     }
     if (length(unique(x)) < 2L) {
-        inform_rscvi("Covariate {.val {name}} is the same in all cells, and so has no effect.", class = "constant_covariate")
+        inform_rscvi("Covariate {.val {name}} is the same in all cells, and so has no effect.",
+            class = "constant_covariate")
     }
     if (is.numeric(x) && !is.factor(x)) return(unname(as.numeric(x)))
     if (is.factor(x)) return(factor(unname(x), levels = levels(x)[levels(x) %in% x]))

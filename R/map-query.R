@@ -2,20 +2,20 @@
 
 #' Map new cells onto a trained model
 #'
-#' Puts cells that the model has not seen into its latent space, as they are, without training it again: the genes of `x`
-#' are brought into the model's order, batches that the model does not know get columns of their own in its weights, all
-#' other weights stay as they are to the bit, and the labels of the reference are carried over (the surgery of scArches:
-#' Lotfollahi et al. 2022, *Nature Biotechnology* 40:121).
+#' Puts cells that the model has not seen into its latent space, as they are, without training it again: the genes of
+#' `x` are brought into the model's order, batches that the model does not know get columns of their own in its weights,
+#' all other weights stay as they are to the bit, and the labels of the reference are carried over (the surgery of
+#' scArches: Lotfollahi et al. 2022, *Nature Biotechnology* 40:121).
 #'
 #' # Genes
 #' Genes are matched by name. Those that `x` lacks count as zeros, and a message says how many they are; those that the
 #' model does not know are left out.
 #'
 #' # Batches
-#' A batch that the model knows by name uses the columns that it has; a new one starts as the mean of the known ones, and
-#' its columns alone are trained, for `n_epochs` epochs on the new cells. With `encode_covariates = FALSE`, the default of
-#' models, the encoder does not see the batch: places in latent space do not depend on this training, and decoded
-#' expression does. A model that was built without batches ignores them here as well.
+#' A batch that the model knows by name uses the columns that it has; a new one starts as the mean of the known ones,
+#' and its columns alone are trained, for `n_epochs` epochs on the new cells. With `encode_covariates = FALSE`, the
+#' default of models, the encoder does not see the batch: places in latent space do not depend on this training, and
+#' decoded expression does. A model that was built without batches ignores them here as well.
 #'
 #' # Labels
 #' Models with a classifier predict them. For others a cell gets the label that most of its `k` nearest reference cells
@@ -25,16 +25,16 @@
 #' @param post a [Posterior()] of a trained model, of the cells that labels are to come from.
 #' @param x the new cells: whatever [GeneExpressionDataset()] takes.
 #' @param batch,labels,covariates,assay.type as for [GeneExpressionDataset()]. `batch = NULL` stands for one new batch
-#'   `"query"`. Labels are optional, may be `NA`, and must be among those of the reference; they are used for scores such
-#'   as [accuracy()] alone. Levels of covariates must be known to the model.
+#'   `"query"`. Labels are optional, may be `NA`, and must be among those of the reference; they are used for scores
+#'   such as [accuracy()] alone. Levels of covariates must be known to the model.
 #' @param n_epochs number of epochs of training the columns of new batches; 0: leave them at their start.
 #' @param lr learning rate of that.
 #' @param k number of neighbours whose labels are looked at.
 #' @param seed integer that decides the training; `NULL` draws one from R's generator.
 #' @param verbose show progress; `NULL`: in interactive sessions, but not while knitting.
 #' @param ... further arguments of [GeneExpressionDataset()].
-#' @return A [Posterior()] of the new cells. Its model is a new one that knows the old and the new batches; that of `post`
-#'   is left alone.
+#' @return A [Posterior()] of the new cells. Its model is a new one that knows the old and the new batches; that of
+#'   `post` is left alone.
 #' @section Errors: `rscvi_no_common_genes` if `x` has none of the model's genes; `rscvi_unknown_labels` for labels that
 #'   the reference does not have; `rscvi_empty_cells` for cells without counts of the model's genes;
 #'   `rscvi_model_mismatch` for covariates that are not there or have unknown levels; those of
@@ -131,7 +131,8 @@ known_batches <- function(post) {
 }
 
 with_more_batches <- function(model, known, unknown) {
-    inform_rscvi("{.val {unknown}} {?is a new batch/are new batches}; the model knows {.val {known}}.", class = "new_batches")
+    inform_rscvi("{.val {unknown}} {?is a new batch/are new batches}; the model knows {.val {known}}.",
+        class = "new_batches")
     more <- model
     more@options$n_batch <- model@options$n_batch + length(unknown)
     more@batch_levels <- c(known, unknown)

@@ -1,7 +1,7 @@
 # A model and a data set that are to work together.
 
-# The data set in the model's codes: with all of the model's batches, labels and covariate levels, by name, whether or not
-# the cells at hand have them. What does not fit is left for check_model_fits() to say.
+# The data set in the model's codes: with all of the model's batches, labels and covariate levels, by name, whether or
+# not the cells at hand have them. What does not fit is left for check_model_fits() to say.
 align_to_model <- function(dataset, model) {
     known <- list(batch = model@batch_levels, labels = model@label_levels)
     changed <- FALSE

@@ -11,8 +11,8 @@
 #' # Covariates
 #' Covariates of the data set (see [GeneExpressionDataset()]) go to every layer of the decoder, as the batch does: one
 #' column for each category, and one for each continuous covariate, standardised with mean and standard deviation of the
-#' data set that the model is made for. The latent space is then free of what they explain, as far as the cells at hand tell
-#' it apart from the rest.
+#' data set that the model is made for. The latent space is then free of what they explain, as far as the cells at hand
+#' tell it apart from the rest.
 #'
 #' @param n_input number of genes; or a [GeneExpressionDataset()], from which `n_input`, `n_batch` and `n_labels` are
 #'   then taken.

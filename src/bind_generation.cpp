@@ -61,8 +61,8 @@ Rcpp::NumericVector posterior_correlation_cpp(Rcpp::List posterior, int n_sample
   return out;
 }
 
-// dropout, means, dispersions; NULL where not wanted. `names`: of cells and genes. (R would copy what it gets in a list in
-// order to name it.)
+// dropout, means, dispersions; NULL where not wanted. `names`: of cells and genes. (R would copy what it gets in a list
+// in order to name it.)
 // [[Rcpp::export(rng = false)]]
 Rcpp::List posterior_parameters_cpp(Rcpp::List posterior, int n_samples, bool mean, bool want_dropout,
                                     bool want_dispersion, bool dispersion_by_draw, Rcpp::List names, Rcpp::List noise,

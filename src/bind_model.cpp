@@ -161,8 +161,8 @@ std::vector<double> model_fit_minibatches_cpp(SEXP model, Rcpp::List minibatches
     draws.push_back(to_noise(noise[k]));
   }
   return from_handle<Model>(model).fit_minibatches(
-      cells, draws, kl_weight, {option<double>(classification, "ratio"), option<bool>(classification, "double_softmax")},
-      {lr, eps, weight_decay}, to_seed(seed));
+      cells, draws, kl_weight,
+      {option<double>(classification, "ratio"), option<bool>(classification, "double_softmax")}, {lr, eps, weight_decay}, to_seed(seed));
 }
 
 // [[Rcpp::export(rng = false)]]

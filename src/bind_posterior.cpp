@@ -37,7 +37,8 @@ Rcpp::NumericVector posterior_losses_cpp(Rcpp::List posterior, Rcpp::List noise,
   const rscvi::api::MeanLosses losses =
       rscvi::api::mean_losses(to_posterior(posterior), to_noise(noise), to_seed(seed));
   return Rcpp::NumericVector::create(Rcpp::Named("reconst_loss") = losses.reconst_loss,
-                                     Rcpp::Named("kl_z") = losses.kl_z, Rcpp::Named("kl_l") = losses.kl_l, Rcpp::Named("kl_z1") = losses.kl_z1);
+                                     Rcpp::Named("kl_z") = losses.kl_z, Rcpp::Named("kl_l") = losses.kl_l,
+                                     Rcpp::Named("kl_z1") = losses.kl_z1);
 }
 
 // [[Rcpp::export(rng = false)]]

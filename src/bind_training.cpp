@@ -130,7 +130,8 @@ Rcpp::List to_r(const rscvi::TrainResult& result) {
                             Rcpp::Named("epoch") = static_cast<double>(result.epoch),
                             Rcpp::Named("sound_epoch") = static_cast<double>(result.sound_epoch),
                             Rcpp::Named("iterations") = static_cast<double>(result.iterations),
-                            Rcpp::Named("best_epoch") = result.best_epoch ? static_cast<double>(*result.best_epoch) : NA_REAL,
+                            Rcpp::Named("best_epoch") =
+                                result.best_epoch ? static_cast<double>(*result.best_epoch) : NA_REAL,
                             Rcpp::Named("history") = to_history(result));
 }
 

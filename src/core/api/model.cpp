@@ -33,8 +33,8 @@ at::Tensor categorical_covariates(const Cells& cells, std::int64_t n_cells, cons
   const std::vector<std::int64_t>& sizes = vae.options().n_categories;
   if (sizes.empty()) return at::Tensor();
   if (cells.categorical.size() != sizes.size()) {
-    throw InvalidArgument("covariates: the model has " + std::to_string(sizes.size()) + " categorical ones, given are " +
-                          std::to_string(cells.categorical.size()));
+    throw InvalidArgument("covariates: the model has " + std::to_string(sizes.size()) +
+                          " categorical ones, given are " + std::to_string(cells.categorical.size()));
   }
   std::vector<at::Tensor> columns;
   for (std::size_t k = 0; k < sizes.size(); ++k) {

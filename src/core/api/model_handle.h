@@ -19,6 +19,8 @@ struct Model::Handle {
   }
 };
 
-inline Noise to_noise(const NoiseArrays& noise) { return {to_tensor(noise.z), to_tensor(noise.library), to_tensor(noise.z2)}; }
+inline Noise to_noise(const NoiseArrays& noise) {
+  return {to_tensor(noise.z), to_tensor(noise.library), to_tensor(noise.z2)};
+}
 
 }  // namespace rscvi::api

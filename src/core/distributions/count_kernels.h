@@ -1,5 +1,6 @@
 // Log-likelihood of one count and its derivatives, in one go. T is the type of the network's tensors (float in
-// training, double in tests); whatever involves a positive count is computed in double, which is a tenth of the entries.
+// training, double in tests); whatever involves a positive count is computed in double, which is a tenth of the
+// entries.
 //
 // Parameters: mu mean, theta inverse dispersion (variance mu + mu^2 / theta), pi logit of the dropout probability.
 // Formulas are those of scvi 0.6.8 with its eps = 1e-8, rearranged so that nothing large cancels:

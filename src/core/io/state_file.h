@@ -1,5 +1,5 @@
-// The state of a model in a safetensors file, under the names of scvi 0.6.8: what safetensors.torch.load_file() gives in
-// Python is a state_dict() of that model there.
+// The state of a model in a safetensors file, under the names of scvi 0.6.8: what safetensors.torch.load_file() gives
+// in Python is a state_dict() of that model there.
 #pragma once
 
 #include <torch/nn/module.h>

@@ -24,8 +24,8 @@ struct BatchBlock {
 // Nothing for a parameter that has none, and would have none with more batches.
 std::optional<BatchBlock> batch_block(const VaeOptions& options, const std::string& name, const at::Tensor& parameter) {
   if (name == "px_r" && options.dispersion == Dispersion::gene_batch) return BatchBlock{0, options.n_batch};
-  const bool sees_batches = starts_with(name, "decoder.") ||
-                            (options.encode_covariates && (starts_with(name, "z_encoder.") || starts_with(name, "l_encoder.")));
+  const bool of_encoder = starts_with(name, "z_encoder.") || starts_with(name, "l_encoder.");
+  const bool sees_batches = starts_with(name, "decoder.") || (options.encode_covariates && of_encoder);
   const bool is_layer = name.find(".fc_layers.Layer ") != std::string::npos && ends_with(name, ".0.weight");
   if (!sees_batches || !is_layer) return std::nullopt;
   // Behind the batches' come the columns of labels, which the library's encoder lacks, and of further covariates.

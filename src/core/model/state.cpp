@@ -25,8 +25,9 @@ bool fits(const at::Tensor& given, const at::Tensor& live) {
 
 // A module's own tensors come before those of its submodules, as in Python's state_dict().
 void collect(const torch::nn::Module& module, const std::string& prefix, State& state) {
-  for (const auto& item : module.named_parameters(/*recurse=*/false)) state.emplace_back(prefix + item.key(), item.value());
-  for (const auto& item : module.named_buffers(/*recurse=*/false)) state.emplace_back(prefix + item.key(), item.value());
+  const auto add = [&](const auto& item) { state.emplace_back(prefix + item.key(), item.value()); };
+  for (const auto& item : module.named_parameters(/*recurse=*/false)) add(item);
+  for (const auto& item : module.named_buffers(/*recurse=*/false)) add(item);
   for (const auto& item : module.named_children()) collect(*item.value(), prefix + item.key() + ".", state);
 }
 

@@ -105,8 +105,12 @@ void validate(const VaeOptions& options) {
   require_at_least("n_latent", options.n_latent, 1);
   require_at_least("n_layers", options.n_layers, 1);
   require_rate("dropout_rate", options.dropout_rate);
-  if (options.dispersion == Dispersion::gene_batch) require_at_least("n_batch (dispersion \"gene-batch\")", options.n_batch, 1);
-  if (options.dispersion == Dispersion::gene_label) require_at_least("n_labels (dispersion \"gene-label\")", options.n_labels, 1);
+  if (options.dispersion == Dispersion::gene_batch) {
+    require_at_least("n_batch (dispersion \"gene-batch\")", options.n_batch, 1);
+  }
+  if (options.dispersion == Dispersion::gene_label) {
+    require_at_least("n_labels (dispersion \"gene-label\")", options.n_labels, 1);
+  }
   if (options.type == ModelType::ldvae && options.dispersion == Dispersion::gene_cell) {
     throw InvalidArgument("dispersion \"gene-cell\" needs a decoder that is not linear: LDVAE has none");
   }

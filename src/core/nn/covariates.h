@@ -7,8 +7,8 @@
 
 namespace rscvi {
 
-// Covariates that a layer has columns for, behind those of its input: one for each category, covariate by covariate, and
-// none for a covariate with fewer than two; then one for each continuous covariate.
+// Covariates that a layer has columns for, behind those of its input: one for each category, covariate by covariate,
+// and none for a covariate with fewer than two; then one for each continuous covariate.
 struct CovariateSizes {
   std::vector<std::int64_t> n_categories;
   std::int64_t n_continuous = 0;

@@ -13,7 +13,8 @@ void sample_expression(const Posterior& posterior, Expression what, const Expres
   const at::Tensor genes = genes_on(options.genes, model->device());
   const auto visit = [&](const Minibatch& minibatch, const LatentDraw& draw, const BlockPlace& place) {
     const auto decoded_as = [&](std::optional<std::int64_t> batch) {
-      const CountParameters parameters = model->decode(draw, as_batch(minibatch, batch), /*want_dropout=*/false, random);
+      const CountParameters parameters =
+          model->decode(draw, as_batch(minibatch, batch), /*want_dropout=*/false, random);
       return pick_genes(what == Expression::scale ? parameters.px_scale : parameters.px_rate, genes);
     };
     if (options.transform_batch.empty()) return sink(place, decoded_as(std::nullopt));

@@ -61,7 +61,8 @@ double negative_marginal_ll(const Posterior& posterior, std::int64_t n_samples, 
     for (std::int64_t s = 0; s < n_samples; ++s) {
       log_weights.push_back(log_weight(*model, minibatch, encoded, pick_draw(part, s), random));
     }
-    total += total_of(at::logsumexp(at::stack(log_weights).to(at::kDouble), 0) - std::log(static_cast<double>(n_samples)));
+    const at::Tensor log_sum = at::logsumexp(at::stack(log_weights).to(at::kDouble), 0);
+    total += total_of(log_sum - std::log(static_cast<double>(n_samples)));
   });
   return -total / static_cast<double>(posterior.n_cells());
 }

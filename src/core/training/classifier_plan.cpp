@@ -19,7 +19,8 @@ ClassifierPlan::ClassifierPlan(CellClassifier classifier, std::shared_ptr<const 
 
 at::Tensor ClassifierPlan::loss(const std::int64_t* cells, std::int64_t n_cells, double) {
   const Minibatch minibatch = data_.gather(cells, n_cells, classifier_.device());
-  return cross_entropy(classifier_.log_probabilities(minibatch.x, minibatch, random_), minibatch.label, double_softmax_);
+  const at::Tensor log_q = classifier_.log_probabilities(minibatch.x, minibatch, random_);
+  return cross_entropy(log_q, minibatch.label, double_softmax_);
 }
 
 MetricValues ClassifierPlan::evaluate(const std::vector<std::int64_t>& cells, const std::vector<Metric>& wanted,
