@@ -103,24 +103,35 @@ setMethod("show", "Posterior", function(object) {
     dataset <- object@gene_dataset
     n <- length(object@indices)
     all <- nb_cells(dataset)
-    count <- function(x) {
-        sizes <- table(x[object@indices])
-        shown <- utils::head(sizes[sizes > 0], 6)
-        paste0(paste(sprintf("%s %d", names(shown), shown), collapse = ", "),
-            if (sum(sizes > 0) > 6) sprintf(", ... (%d in all)", sum(sizes > 0)))
-    }
     cat(sprintf("%s of a %s: %s x %d genes\n", class(object), class(object@model),
         if (n == all) sprintf("all %d cells", n) else sprintf("%d of %d cells", n, all), nb_genes(dataset)))
-    if (n_batches(dataset) > 1L) cat("  batches:", count(batch_indices(dataset)), "\n")
-    if (n_labels(dataset) > 1L) cat("  labels: ", count(labels(dataset)), "\n")
+    if (n_batches(dataset) > 1L) cat_items("  batches: ", size_items(batch_indices(dataset)[object@indices]))
+    if (n_labels(dataset) > 1L) cat_items("  labels:  ", size_items(labels(dataset)[object@indices]))
     o <- object@model@options
     cat(sprintf("  model:   %d latent dimensions, %s counts, dispersion per %s\n", o$n_latent, o$reconstruction_loss,
         o$dispersion))
     cat(sprintf("  reads %s counts, %d cells at a time%s\n", if (object@use_corrupted) "corrupted" else "observed",
         object@data_loader_kwargs$batch_size, if (object@shuffle) ", in random order" else ""))
-    cat("  ask it: get_latent(), elbo(), reconstruction_error(), marginal_ll(), get_stats(), get_sample_scale()\n")
+    cat_items("  ask it:  ", c("get_latent()", "elbo()", "reconstruction_error()", "marginal_ll()", "get_stats()",
+        "get_sample_scale()"))
     invisible(object)
 })
+
+# "T cells 20" for each level that has cells; of many levels, the first.
+size_items <- function(x, most = 6L) {
+    sizes <- table(x, useNA = "ifany")
+    sizes <- sizes[sizes > 0]
+    names(sizes)[is.na(names(sizes))] <- "NA"
+    shown <- utils::head(sizes, most)
+    c(paste(names(shown), shown), if (length(sizes) > most) sprintf("... (%d in all)", length(sizes)))
+}
+
+# Items after a heading, broken between items where the console is too narrow, and never within one.
+cat_items <- function(heading, items) {
+    items <- chartr(" ", "\r", paste0(items, rep(c(",", ""), c(length(items) - 1L, 1L))))
+    lines <- strwrap(paste(items, collapse = " "), width = getOption("width") - nchar(heading))
+    cat(paste0(c(heading, rep(strrep(" ", nchar(heading)), length(lines) - 1L)), chartr("\r", " ", lines), "\n"), sep = "")
+}
 
 #' What a posterior holds
 #'

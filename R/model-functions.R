@@ -33,7 +33,7 @@ check_codes <- function(x, arg, n_cells, n_levels, level_names, used) {
         code <- match(as.character(x), names)
         if (anyNA(code)) {
             unknown <- setdiff(as.character(x), names)
-            abort_rscvi("{.arg {arg}} has level{?s} that the model does not know: {.val {unknown}}.")
+            abort_rscvi("{.arg {arg}} has {cli::qty(unknown)}level{?s} that the model does not know: {.val {unknown}}.")
         }
         x <- code
     }

@@ -2,21 +2,27 @@
 
 #' Plot how training went
 #'
-#' @param trainer a trainer that was trained, see [train()].
+#' @param trainer a trainer that was trained, see [train()]; or a `SingleCellExperiment` that [runSCVI()] or
+#'   [runSCANVI()] returned.
 #' @param metric `"loss"` (mean of the training loss over an epoch), or a metric that was recorded for sets of cells:
 #'   `"elbo"`, `"reconstruction_error"`. `NULL`: `"elbo"` if it was recorded, else `"loss"`.
+#' @param name of the fit in a `SingleCellExperiment`, as it was given to [runSCVI()].
 #' @return A ggplot of the metric, in nats per cell, by epoch, one line for each set of cells. Smaller is better. Epoch
 #'   0, before training, is left out, as it would flatten the rest.
-#' @section Errors: `rscvi_not_trained` before training; `rscvi_invalid_argument` for a metric that was not recorded.
+#' @section Errors: `rscvi_not_trained` before training, `rscvi_no_fit` if there is no fit of that name;
+#'   `rscvi_invalid_argument` for a metric that was not recorded.
 #' @seealso [history()] for the numbers.
 #' @examples
 #' dataset <- subsample_genes(GeneExpressionDataset(example_pbmc()), new_n_genes = 50, mode = "variance")
 #' trainer <- UnsupervisedTrainer(VAE(dataset, n_hidden = 8, seed = 1), dataset, frequency = 1)
 #' train(trainer, n_epochs = 5, lr = 1e-2, seed = 1)
 #' plot_history(trainer)
+#'
+#' sce <- runSCVI(example_pbmc(), batch = "batch", n_epochs = 4, n_hidden = 16, frequency = 1, seed = 1)
+#' plot_history(sce)
 #' @export
-plot_history <- function(trainer, metric = NULL) {
-    curve <- history(trainer)
+plot_history <- function(trainer, metric = NULL, name = "SCVI") {
+    curve <- history(trainer, name = name)
     if (is.null(curve)) {
         abort_rscvi(c("This trainer has not been trained.", i = "Use {.fn train}."), class = "not_trained")
     }

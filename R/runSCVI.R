@@ -145,15 +145,8 @@ NULL
 setMethod("posterior", "ANY", function(object, name = "SCVI",
                                        set = c("all", "train_set", "test_set", "validation_set")) {
     object <- as_single_cell(object, "object")
-    check_string(name, "name")
     set <- check_choice(set[1L], "set", c("all", "train_set", "test_set", "validation_set"))
-    fit <- SingleCellExperiment::int_metadata(object)[[fit_key(name)]]
-    if (is.null(fit)) {
-        keys <- names(SingleCellExperiment::int_metadata(object))
-        there <- sub("^rscvi_", "", keys[startsWith(keys, "rscvi_")])
-        abort_rscvi(c("{.arg object} holds no fit of the {.arg name} {.val {name}}.",
-            i = if (length(there)) "It has {.val {there}}." else "Make one with {.fn runSCVI}."), class = "no_fit")
-    }
+    fit <- stored_fit(object, name)
     columns <- SingleCellExperiment::int_colData(object)[[fit_key(name)]]
     strangers <- sum(columns$fit != fit$fit)
     if (strangers > 0L) {
@@ -165,6 +158,19 @@ setMethod("posterior", "ANY", function(object, name = "SCVI",
     Posterior(fit$model, dataset, indices = if (set == "all") NULL else which(columns$set == set),
         use_cuda = fit$options$use_cuda, data_loader_kwargs = list(batch_size = fit$options$batch_size))
 })
+
+# What store_fit() kept under this name.
+stored_fit <- function(object, name) {
+    check_string(name, "name")
+    fit <- SingleCellExperiment::int_metadata(object)[[fit_key(name)]]
+    if (is.null(fit)) {
+        keys <- names(SingleCellExperiment::int_metadata(object))
+        there <- sub("^rscvi_", "", keys[startsWith(keys, "rscvi_")])
+        abort_rscvi(c("{.arg object} holds no fit of the {.arg name} {.val {name}}.",
+            i = if (length(there)) "It has {.val {there}}." else "Make one with {.fn runSCVI}."), class = "no_fit")
+    }
+    fit
+}
 
 # The data set of training, for the cells that are there now: same genes in the same order, same levels, same prior.
 refit_dataset <- function(object, fit, columns) {

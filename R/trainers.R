@@ -183,8 +183,10 @@ setMethod("show", "Trainer", function(object) {
 #' What a trainer holds
 #'
 #' @param trainer a trainer, see [UnsupervisedTrainer()].
-#' @param max.show a trainer, too: `history(trainer)`. With anything else, and without arguments, `history()` shows the
-#'   commands of this R session, as [utils::history()] does.
+#' @param max.show a trainer, too: `history(trainer)`; or a `SingleCellExperiment` that [runSCVI()] or [runSCANVI()]
+#'   returned. With anything else, and without arguments, `history()` shows the commands of this R session, as
+#'   [utils::history()] does.
+#' @param name of the fit in a `SingleCellExperiment`, as it was given to [runSCVI()].
 #' @param reverse,pattern,... for commands alone, see [utils::history()].
 #' @return `model()`: the model. `history()`: a data.frame with one row an epoch of the last call of [train()]: `epoch`
 #'   (0 is before training), `loss` (mean over the epoch's minibatches), `kl_weight`, `lr`, and one column for each
@@ -210,7 +212,10 @@ setMethod("history", "Trainer", function(max.show = 25, reverse = FALSE, pattern
 
 #' @rdname trainer-accessors
 #' @export
-setMethod("history", "ANY", function(max.show = 25, reverse = FALSE, pattern, ...) {
+setMethod("history", "ANY", function(max.show = 25, reverse = FALSE, pattern, ..., name = "SCVI") {
+    if (!missing(max.show) && is_summarized(max.show)) {
+        return(stored_fit(as_single_cell(max.show, "trainer"), name)$history)
+    }
     if (!missing(max.show) && isS4(max.show)) check_class(max.show, "trainer", "Trainer")
     utils::history(max.show, reverse, pattern, ...)
 })

@@ -14,9 +14,9 @@ set -u
 . "$(dirname "$0")/common.sh"
 cd "$root" || exit 1
 
-# What the build needs, and what only the tests, the demo or speed need. Names are Debian's.
+# What the build needs, and what only the tests, the demo, the vignette or speed need. Names are Debian's.
 BUILD_DEBS="r-base-dev g++ make"
-EXTRA_DEBS="cmake doctest-dev libopenblas0-openmp"
+EXTRA_DEBS="cmake doctest-dev libopenblas0-openmp pandoc"
 TORCH_DEB=libtorch-dev
 
 apt_log=build/apt.log
@@ -111,6 +111,7 @@ look_around() {
     has g++ || has clang++ || build_tools="$build_tools g++"
     has make || build_tools="$build_tools make"
     has cmake || extra_tools="$extra_tools cmake"
+    has pandoc || extra_tools="$extra_tools pandoc"
     [ -e /usr/include/doctest/doctest.h ] || [ -e /usr/local/include/doctest/doctest.h ] ||
       [ -e /opt/homebrew/include/doctest/doctest.h ] || extra_tools="$extra_tools doctest"
   fi
@@ -213,8 +214,8 @@ report_missing() {
     [ -z "$build_tools" ] || say "  to build it:" $build_tools
     [ -z "$build_r" ] || say "  R packages:" $build_r
     [ -z "$torch_missing" ] || say "  LibTorch, 1.13 or newer"
-    [ -z "$extra_tools" ] || say "  for the tests and for speed:" $extra_tools
-    [ -z "$extra_r" ] || say "  R packages for the tests and the demo, which skip what needs them:" $extra_r
+    [ -z "$extra_tools" ] || say "  for the tests, the vignette and for speed:" $extra_tools
+    [ -z "$extra_r" ] || say "  R packages for tests, demo and vignette, which skip what needs them:" $extra_r
   }
   say "How to get it:"
   debs=

@@ -227,3 +227,15 @@ test_that("a posterior shows what it is and what it can be asked", {
     expect_output(print(post_of(shuffle = TRUE)), "128 cells at a time, in random order.*get_latent\\(\\).*marginal_ll")
     expect_output(print(corrupted(Posterior(model, corrupt(dataset, seed = 1)))), "reads corrupted counts")
 })
+
+test_that("long lists of labels break between labels, and cells without one are counted", {
+    labels <- factor(rep(c(sprintf("long name %d", 1:7), NA), length.out = 60))
+    labelled <- GeneExpressionDataset(counts(dataset), labels = labels)
+    post <- Posterior(VAE(labelled, n_labels = 0, n_hidden = 4, n_latent = 2, seed = 1), labelled)
+    withr::local_options(width = 40)
+    lines <- capture.output(print(post))
+    expect_identical(lines[2:5], c("  labels:  long name 1 8, long name 2 8,", "           long name 3 8, long name 4 8,",
+        "           long name 5 7, long name 6 7,", "           ... (8 in all)"))
+    withr::local_options(width = 80)
+    expect_output(print(update_sampler_indices(post, c(8, 16, 1))), "labels:  long name 1 1, NA 2\n")
+})

@@ -318,3 +318,17 @@ test_that("the training curve shows what was recorded, after training began", {
     train(plain, n_epochs = 3, seed = 1)
     expect_identical(plot_history(plain)$data$value, history(plain)$loss[history(plain)$epoch > 0])
 })
+
+test_that("the training curve of a SingleCellExperiment is that of its fit", {
+    dataset <- small_dataset(n_cells = 80)
+    sce <- SingleCellExperiment::SingleCellExperiment(list(counts = counts(dataset)))
+    done <- runSCVI(sce, n_epochs = 3, n_hidden = 4, n_latent = 2, frequency = 1, seed = 1)
+    curve <- history(done)
+    expect_equal(curve$epoch, 0:3)
+    expect_identical(plot_history(done)$data$value, c(curve$elbo_train_set[-1], curve$elbo_test_set[-1]))
+    done <- runSCVI(done, n_epochs = 2, n_hidden = 4, n_latent = 2, seed = 1, name = "short")
+    expect_identical(plot_history(done, name = "short")$data$value, history(done, name = "short")$loss[-1])
+    expect_identical(nrow(history(done)), 4L)
+    expect_error(plot_history(sce), "holds no fit", class = "rscvi_no_fit")
+    expect_error(history(done, name = "other"), "SCVI.*short", class = "rscvi_no_fit")
+})
