@@ -31,10 +31,15 @@ ClassifierPosterior <- function(model, gene_dataset, sampling_model = NULL, samp
                                 indices = NULL, use_cuda = NULL, data_loader_kwargs = list()) {
     check_class(model, "model", "Classifier")
     check_class(gene_dataset, "gene_dataset", "GeneExpressionDataset")
+    gene_dataset <- align_to_sampling(gene_dataset, sampling_model)
     check_sampling(sampling_model, sampling_zl, gene_dataset)
     check_classifier_fits(model, gene_dataset, sampling_model, sampling_zl)
     new_posterior("ClassifierPosterior", model, gene_dataset, shuffle, indices, use_cuda, data_loader_kwargs,
         sampling_model = sampling_model, sampling_zl = sampling_zl)
+}
+
+align_to_sampling <- function(dataset, sampling_model) {
+    if (methods::is(sampling_model, "SCVIModel")) align_to_model(dataset, sampling_model) else dataset
 }
 
 # A model that says where cells are, or NULL.

@@ -265,7 +265,7 @@ setMethod("to_cuda", "Posterior", function(post, ...) {
 #' @param post a [Posterior()].
 #' @param FUN function of `x` (counts, cells x genes, with dimnames), `local_l_mean`, `local_l_var` (library prior),
 #'   `batch_index` and `labels` (factors), called once per minibatch; also of `covariates` (a data.frame) if the data set
-#'   has any. These are arguments that [loss_terms()] takes.
+#'   has any and `FUN` takes them. These are arguments that [loss_terms()] takes.
 #' @param seed integer that decides the order if the posterior shuffles; `NULL` draws one from R's generator.
 #' @return A list of what `FUN` returned, invisibly.
 #' @section Differences from scvi 0.6.8: there a posterior is iterated over, as in `for tensors in posterior`; the
@@ -289,6 +289,8 @@ setMethod("for_each_minibatch", "Posterior", function(post, FUN, seed = NULL) {
     if (post@shuffle) cells <- cells[core(permutation_cpp(length(cells), resolve_seed(seed)))]
     dataset <- post@gene_dataset
     batches <- levels(batch_indices(dataset))
+    taken <- names(formals(args(FUN)))
+    takes_covariates <- ncol(dataset@covariates) > 0L && any(c("covariates", "...") %in% taken)
     out <- list()
     core(posterior_for_each_minibatch_cpp(
         posterior_core(post, cells),
@@ -297,7 +299,7 @@ setMethod("for_each_minibatch", "Posterior", function(post, FUN, seed = NULL) {
             dimnames(x) <- list(make.unique(cell_names(dataset)[these]), gene_names(dataset))
             of_cells <- list(x, local_l_mean, local_l_var, factor(batches[batch_index], levels = batches),
                 labels = factor(cell_types(dataset)[labels], levels = cell_types(dataset)))
-            if (ncol(dataset@covariates)) of_cells$covariates <- covariates(dataset)[these, , drop = FALSE]
+            if (takes_covariates) of_cells$covariates <- covariates(dataset)[these, , drop = FALSE]
             result <- do.call(FUN, of_cells)
             out[length(out) + 1L] <<- list(result)
         }

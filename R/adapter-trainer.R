@@ -46,7 +46,11 @@ AdapterTrainer <- function(model, gene_dataset, posterior_test, frequency = 5, n
     check_model_of_counts(model)
     check_class(gene_dataset, "gene_dataset", "GeneExpressionDataset")
     check_class(posterior_test, "posterior_test", "Posterior")
+    gene_dataset <- align_to_model(gene_dataset, model)
     check_model_fits(model, gene_dataset)
+    # The cells and counts that are read are the posterior's.
+    read <- align_to_model(posterior_test@gene_dataset, model)
+    check_model_fits(model, read)
     check_adapter_cells(model, gene_dataset, posterior_test)
     options <- trainer_options("test_set", on = "test_set", n_iter_kl_warmup, n_epochs_kl_warmup, use_cuda,
         metrics_to_monitor, check_count(frequency, "frequency"), weight_decay, early_stopping_kwargs,
@@ -55,7 +59,7 @@ AdapterTrainer <- function(model, gene_dataset, posterior_test, frequency = 5, n
     if (is.null(options$early_stopping$save_best_state_metric)) options$early_stopping$save_best_state_metric <- "elbo"
     trainer <- new_trainer("AdapterTrainer", model, gene_dataset, options,
         list(test_set = posterior_test@indices))
-    trainer@state$gene_dataset <- posterior_test@gene_dataset
+    trainer@state$gene_dataset <- read
     trainer@state$corrupted <- posterior_test@use_corrupted
     trainer@state$encoders <- encoder_weights(model)
     trainer
@@ -104,7 +108,7 @@ setMethod("train", "AdapterTrainer", function(trainer, n_epochs = 50, lr = 1e-3,
         result <- run_training(trainer, n_epochs, lr, eps, seeds[path], verbose)
         histories[[path]] <- cbind(path = path, result$history)
         trainer@state$history <- do.call(rbind, histories[seq_len(path)])
-        reached <- min(result$history$elbo_test_set, Inf, na.rm = TRUE)
+        reached <- elbo_of_best(result)
         if (reached < best$elbo) best <- list(elbo = reached, encoders = encoder_weights(model))
         if (result$status %in% c("diverged", "interrupted")) report_training(result, n_epochs, lr)
         if (result$status == "interrupted") break
@@ -112,5 +116,11 @@ setMethod("train", "AdapterTrainer", function(trainer, n_epochs = 50, lr = 1e-3,
     if (!is.null(best$encoders)) load_encoders(model, best$encoders)
     best$elbo
 })
+
+# Of the epoch whose weights the model has now: that which did best by the metric that was asked for.
+elbo_of_best <- function(result) {
+    elbo <- result$history$elbo_test_set[match(result$best_epoch, result$history$epoch)]
+    if (is.na(elbo)) Inf else elbo
+}
 
 load_encoders <- function(model, encoders) load_state_dict(model, utils::modifyList(state_dict(model), encoders))

@@ -57,6 +57,7 @@ ClassifierTrainer <- function(model = NULL, gene_dataset, train_size = 0.9, test
         model <- own_classifier(model, sampling_model)
         sampling_model <- NULL
     }
+    gene_dataset <- align_to_sampling(gene_dataset, if (is.null(sampling_model)) model else sampling_model)
     check_what_to_train(model, gene_dataset, sampling_model, sampling_zl)
     sets <- split_cells(gene_dataset, train_size, test_size, train_indices, test_indices, seed)
     check_labels_to_learn(gene_dataset, sets$train_set)

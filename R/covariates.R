@@ -15,6 +15,9 @@ check_covariates <- function(x, n_cells, cell_names, columns, where) {
     }
     at <- if (has_row_names(x)) align_names(rownames(x), cell_names, "covariates")
     if (!is.null(at)) x <- x[at, , drop = FALSE]
+    if (is.null(names(x)) || anyNA(names(x)) || !all(nzchar(names(x)))) {
+        abort_rscvi("The columns of {.arg covariates} must have names.")
+    }
     if (anyDuplicated(names(x))) abort_rscvi("{.arg covariates} holds {.val {names(x)[duplicated(names(x))]}} twice.")
     for (name in names(x)) none[[name]] <- check_covariate(x[[name]], name)
     none
@@ -39,8 +42,10 @@ named_covariates <- function(x, columns, where) {
 
 check_covariate <- function(x, name) {
     if (methods::is(x, "Rle")) x <- S4Vectors::decode(x)
-    if (!is.atomic(x) || !is.null(dim(x))) {
-        abort_rscvi("Covariate {.val {name}} must be a vector or a factor, not {describe_value(x)}.")
+    is_value <- is.character(x) || is.logical(x) || is.factor(x) || (is.numeric(x) && !is.object(x))
+    if (!is_value || !is.null(dim(x))) {
+        abort_rscvi(c("Covariate {.val {name}} must hold numbers, text, logical values or a factor, not
+            {describe_value(x)}.", i = "{.fn as.numeric} makes it continuous, {.fn factor} categorical."))
     }
     absent <- sum(is.na(if (is.factor(x)) as.character(x) else x))
     if (absent > 0L || (is.numeric(x) && !all(is.finite(x)))) {
@@ -48,11 +53,15 @@ check_covariate <- function(x, name) {
         abort_rscvi(c("Covariate {.val {name}} is missing or infinite for {n} of {length(x)} cells.",
             i = "Leave these cells out, or give them a value."))
     }
-    if (length(unique(x)) < 2L) {
-        inform_rscvi("Covariate {.val {name}} is the same in all cells, and so has no effect.",
-            class = "constant_covariate")
+    if (is.numeric(x)) {
+        if (max(abs(x)) > 1e30) abort_rscvi("Covariate {.val {name}} has values beyond 1e30; give it in another unit.")
+        return(unname(as.numeric(x)))
     }
-    if (is.numeric(x) && !is.factor(x)) return(unname(as.numeric(x)))
+    n_levels <- length(unique(x))
+    if (n_levels > 10L && n_levels > length(x) / 2) {
+        warn_rscvi("Covariate {.val {name}} has {n_levels} levels in {length(x)} cells: a model can learn little of them.",
+            class = "many_levels")
+    }
     if (is.factor(x)) return(factor(unname(x), levels = levels(x)[levels(x) %in% x]))
     factor(unname(x), levels = sort(unique(unname(x)), method = "radix"))
 }
@@ -65,6 +74,14 @@ describe_covariates <- function(covariates) {
         sd <- sqrt(mean((x - mean(x))^2))
         list(mean = mean(x), sd = if (sd > 0) sd else 1)
     })
+}
+
+report_constant_covariates <- function(covariates) {
+    constant <- names(covariates)[vapply(as.list(covariates), function(x) length(unique(x)) < 2L, NA)]
+    if (length(constant)) {
+        inform_rscvi("Covariate{?s} {.val {constant}} {?is/are} the same in all cells: the model learns nothing of
+            {?it/them}.", class = "constant_covariate")
+    }
 }
 
 is_categorical <- function(described) !is.null(described$levels)
@@ -88,8 +105,7 @@ check_cell_covariates <- function(x, model, n_cells) {
     }
     if (nrow(x) != n_cells) abort_rscvi("{.arg covariates} must have one row a cell ({n_cells}), not {nrow(x)}.")
     x <- match_covariates(x, known)
-    list(categorical = unname(covariate_codes(x)),
-        continuous = if (length(covariate_values(x))) do.call(cbind, unname(covariate_values(x))))
+    list(categorical = unname(covariate_codes(x)), continuous = unname(covariate_values(x)))
 }
 
 # The covariates that a model knows, with its levels; an error says which are not there or unknown.

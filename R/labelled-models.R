@@ -61,6 +61,10 @@ SCANVI <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent 
 # The networks that a SCANVI shares with the VAE are those of the VAE; options that it has, too.
 scanvi_from <- function(from, n_input, given, frame, call) {
     check_class(from, "from", "VAE")
+    if (!methods::is(n_input, "GeneExpressionDataset") && !is.null(from@options$covariates)) {
+        abort_rscvi("{.arg n_input} must be a {.cls GeneExpressionDataset}, not {describe_value(n_input)}: {.arg from}
+            has covariates.")
+    }
     shared <- c("n_hidden", "n_latent", "n_layers", "dropout_rate", "dispersion", "log_variational",
         "reconstruction_loss", "library", "encode_covariates")
     fixed <- intersect(given, c("n_batch", shared))

@@ -63,23 +63,53 @@ setMethod("map_query", "Posterior", function(post, x, batch = NULL, labels = NUL
                                              verbose = NULL, ...) {
     n_epochs <- check_count(n_epochs, "n_epochs", lower = 0L)
     k <- check_count(k, "k", lower = 1L)
+    check_model_of_counts(post@model, what = "The model of {.arg post}")
     check_has_cells(post@indices)
     reference <- post@gene_dataset
-    query <- GeneExpressionDataset(x, batch = batch, labels = labels, covariates = covariates,
-        assay.type = assay.type, ...)
-    query <- match_genes(query, gene_names(reference))
-    if (is.null(batch)) query@batch <- factor(rep("query", nb_cells(query)))
-    query@labels <- reference_labels(query, reference, given = !is.null(labels))
     known <- known_batches(post)
+    query <- query_dataset(x, batch, labels = labels, covariates = covariates, assay.type = assay.type, ...)
+    query <- match_genes(query, gene_names(reference))
+    if (is.null(batch)) query@batch <- factor(rep(new_name("query", known), nb_cells(query)))
+    query <- with_known_priors(query, reference)
+    query@labels <- reference_labels(query, reference, given = !is.null(labels))
     unknown <- if (length(known)) setdiff(levels(batch_indices(query)), known)
     model <- if (length(unknown)) with_more_batches(post@model, known, unknown) else clone(post@model)
-    mapped <- Posterior(model, align_to_model(query, model), use_cuda = post@use_cuda,
+    mapped <- Posterior(model, align_to_model(query, model, batch_is_given = TRUE), use_cuda = post@use_cuda,
         data_loader_kwargs = post@data_loader_kwargs)
-    if (length(unknown) && n_epochs > 0L) {
+    if (length(unknown) && n_epochs > 0L && enough_to_train(nb_cells(query))) {
         train_new_batches(mapped, first = length(known) + 1L, n_epochs, lr, seed, verbose)
     }
     store_transferred(mapped, transferred_labels(post, mapped, k))
 })
+
+query_dataset <- function(x, batch, ...) {
+    tryCatch(GeneExpressionDataset(x, batch = batch, ...), rscvi_degenerate_batch = function(e) {
+        abort_rscvi(c("A batch of {.arg x} cannot be mapped: its cells do not tell how library sizes vary.",
+            i = "It takes at least two cells a batch, with different numbers of counts."), class = "degenerate_batch",
+            parent = e)
+    })
+}
+
+new_name <- function(name, taken) make.unique(c(taken, name))[length(taken) + 1L]
+
+enough_to_train <- function(n_cells) {
+    least <- 3L  # of a minibatch
+    if (n_cells >= least) return(TRUE)
+    warn_rscvi("{n_cells} cell{?s} {?is/are} too few to train the columns of a new batch, which stay at the mean of the
+        known ones.", class = "too_few_cells")
+    FALSE
+}
+
+# Cells of a batch that the reference has are held against that batch's library sizes, not against their own.
+with_known_priors <- function(query, reference) {
+    prior <- library_prior(reference)
+    at <- match(as.character(query@batch), as.character(prior$batch[prior$n_cells > 0]))
+    known <- !is.na(at)
+    prior <- prior[prior$n_cells > 0, ]
+    query@local_means[known] <- prior$mean[at[known]]
+    query@local_vars[known] <- prior$var[at[known]]
+    query
+}
 
 # The counts in another data set's genes: zeros for genes that are not there.
 match_genes <- function(query, genes) {

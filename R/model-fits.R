@@ -2,8 +2,13 @@
 
 # The data set in the model's codes: with all of the model's batches, labels and covariate levels, by name, whether or
 # not the cells at hand have them. What does not fit is left for check_model_fits() to say.
-align_to_model <- function(dataset, model) {
-    known <- list(batch = model@batch_levels, labels = model@label_levels)
+#
+# A data set that was made without batches has the one batch "1". It is not taken for the first of numbered ones: whoever
+# forgot `batch` is to be told.
+align_to_model <- function(dataset, model, batch_is_given = !identical(levels(dataset@batch), "1") ||
+                               !all(grepl("^[0-9]+$", model@batch_levels))) {
+    if (is_classifier(model)) return(dataset)
+    known <- list(batch = if (batch_is_given) model@batch_levels, labels = if (uses_labels(model)) model@label_levels)
     changed <- FALSE
     for (slot in names(known)) {
         x <- methods::slot(dataset, slot)
@@ -49,8 +54,10 @@ check_model_fits <- function(model, dataset) {
             i = "{.fn SCANVI} and {.fn VAEC} take cells without a label."), class = "model_mismatch")
     }
     check_levels_fit(o$n_labels, model@label_levels, labels(dataset), "labels", required = uses_labels(model))
-    if (!identical(level_names(dataset@covariates), level_names(o$covariates)) && !is.null(o$covariates)) {
+    if (!is.null(o$covariates) && !identical(level_names(dataset@covariates), level_names(o$covariates))) {
         match_covariates(dataset@covariates, o$covariates)
+        abort_rscvi("The covariates of {.arg gene_dataset} are not in the order or with the levels of {.arg model}'s.",
+            class = "model_mismatch")
     }
     invisible(model)
 }
@@ -62,7 +69,9 @@ check_levels_fit <- function(n, model_levels, codes, what, required) {
     if (n != nlevels(codes)) {
         abort_rscvi(c(
             "{.arg model} was built for {n} {what}, but {.arg gene_dataset} has {nlevels(codes)}.",
-            i = "Build the model from this data set{if (what == 'batches') ', or with n_batch = 0 to ignore the batches'}."
+            i = "Build the model from this data set{if (what == 'batches') ', or with n_batch = 0 to ignore them'}.",
+            i = if (what == "batches" && identical(levels(codes), "1")) "Was {.arg batch} forgotten when
+                {.arg gene_dataset} was made?"
         ), class = "model_mismatch")
     }
     if (!is.null(model_levels) && !identical(model_levels, levels(codes))) {

@@ -116,7 +116,8 @@ shape_noise <- function(x, shape, arg) {
 #' @param batch_index,y batch and label of each cell: factors, or 1-based codes. `batch_index` may be `NULL` for a model
 #'   without batches, `y` for any but `dispersion = "gene-label"`.
 #' @param n_samples number S of draws of z and of the library size a cell.
-#' @param transform_batch decode every cell as this batch (level name or 1-based code); the encoders never see the batch.
+#' @param transform_batch decode every cell as this batch (level name or 1-based code); the encoders see the
+#'   observed one, if any.
 #' @param noise `NULL`, or `list(z =, library =)` (and `z2` for the loss of a [SCANVI()]) of standard normal draws to use in place of random ones: B x L and
 #'   B x 1, or S x B x L and S x B x 1 if `n_samples > 1`. Either may be left out.
 #' @param local_l_mean,local_l_var mean and variance of the prior of the log library size: one number a cell, or one for

@@ -108,15 +108,16 @@ rebuild_model <- function(about) {
 
 # Options as the constructors keep them: vectors, or a list of such where it has names. JSON does not tell whole numbers
 # from others.
-restore_options <- function(options) {
-    real <- c("dropout_rate", "y_prior", "mean", "sd")
-    out <- lapply(options, function(x) {
+restore_options <- function(options, real = c("dropout_rate", "y_prior")) {
+    restore <- function(name) {
+        x <- options[[name]]
+        # Their names are the user's.
+        if (name == "covariates") return(if (length(x)) lapply(x, restore_options, real = c("mean", "sd")))
         if (is.list(x) && !is.null(names(x))) return(restore_options(x))
-        if (is.list(x)) unlist(x) else x
-    })
-    out[intersect(names(out), real)] <- lapply(out[intersect(names(out), real)],
-        function(x) if (is.null(x)) NULL else as.double(x))
-    out
+        if (is.list(x)) x <- unlist(x)
+        if (name %in% real && !is.null(x)) as.double(x) else x
+    }
+    sapply(names(options), restore, simplify = FALSE)
 }
 
 # All or nothing: the core checks every tensor before it changes one.

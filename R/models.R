@@ -62,6 +62,7 @@ model_size <- function(n_input, n_batch, n_labels) {
         if (is.null(n_labels)) n_labels <- n_labels(dataset)
         names <- list(genes = gene_names(dataset), batch_levels = levels(batch_indices(dataset)),
             label_levels = cell_types(dataset))
+        report_constant_covariates(dataset@covariates)
         covariates <- describe_covariates(dataset@covariates)
     }
     if (isS4(n_input) || is.matrix(n_input)) {

@@ -23,7 +23,7 @@
 #'   however many there are. The fixed 50 of [SemiSupervisedTrainer()] lets a few labels pull the latent space about:
 #'   with 20 labels of each of seven kinds of neurons (worm_l2, 2,701 cells) and else the same settings, accuracy is .943
 #'   (mean of three seeds), where 50 has .884.
-#' * `n_epochs_scanvi` makes about 360 steps. Ten epochs of 1,556 cells are 120 steps, too few for the running means of
+#' * `n_epochs_scanvi` makes about 360 steps. Ten epochs of 1,556 cells are 130 steps, too few for the running means of
 #'   the classifier's batch normalisation, which move by a hundredth a step.
 #'
 #' With `classifier_parameters = list(n_layers = 0)` the classifier is linear, and is fitted alone by two epochs at a
@@ -60,13 +60,20 @@ setMethod("runSCANVI", "ANY", function(x, batch = NULL, labels, unlabeled = NA, 
         c(model = "VAE", trainer = "UnsupervisedTrainer", labelled = "SemiSupervisedTrainer"))
     seed <- resolve_seed(seed)
     labels <- cell_column(labels, "labels", SummarizedExperiment::colData(x), "colData(x)")
-    if (!is.na(unlabeled)) labels <- factor(replace(as.character(labels), labels %in% unlabeled, NA))
+    if (!all(is.na(unlabeled))) labels <- factor(replace(as.character(labels), labels %in% unlabeled, NA))
     given <- prepare_dataset(x, batch, labels, assay.type, subset_row, covariates)
     dataset <- given$dataset
     n_epochs <- resolve_n_epochs(n_epochs, nb_cells(dataset))
+    if (!is.null(for_scanvi$classifier_parameters)) {
+        check_class(for_scanvi$classifier_parameters, "classifier_parameters", "list")
+    }
     settings <- utils::modifyList(scanvi_settings(dataset, for_scanvi$classifier_parameters), arguments$labelled,
         keep.null = TRUE)
-    if (is.null(n_epochs_scanvi)) n_epochs_scanvi <- epochs_of_scanvi(nb_cells(dataset), settings$batch_size)
+    if (is.null(n_epochs_scanvi)) {
+        loader <- if (is.null(settings$data_loader_kwargs)) list() else settings$data_loader_kwargs
+        batch_size <- check_data_loader_kwargs(loader, default = settings$batch_size)$batch_size
+        n_epochs_scanvi <- epochs_of_scanvi(nb_cells(dataset), batch_size)
+    }
 
     vae <- do.call(VAE, c(list(dataset, n_labels = 0, n_latent = n_latent, seed = seed), arguments$model))
     # A model that starts where this one ends wants all of its divergence from the prior.

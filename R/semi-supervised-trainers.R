@@ -47,7 +47,7 @@ SemiSupervisedTrainer <- function(model, gene_dataset,
                                   use_cuda = NULL, metrics_to_monitor = NULL, frequency = NULL, weight_decay = 1e-6,
                                   early_stopping_kwargs = NULL, data_loader_kwargs = NULL, batch_size = 128,
                                   max_nans = 10, show_progbar = NULL) {
-    check_class(model, "model", "SCVIModel")
+    check_model_of_counts(model)
     check_class(gene_dataset, "gene_dataset", "GeneExpressionDataset")
     if (!has_classifier(model)) {
         abort_rscvi(c("{.arg model} is a {.cls {class(model)}}, which has no classifier.",

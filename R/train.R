@@ -60,7 +60,11 @@ training_options <- function(trainer, n_epochs, lr, eps) {
 }
 
 # Names of the modules that are trained, the others being frozen; none: all are trained.
-trained_part <- function(trainer) if (methods::is(trainer, "AdapterTrainer")) encoder_names else character(0)
+trained_part <- function(trainer) {
+    if (!methods::is(trainer, "AdapterTrainer")) return(character(0))
+    # An observed library has no encoder.
+    unique(sub("[.].*", "", names(trainer@state$encoders)))
+}
 
 watches_every_epoch <- function(trainer) {
     !methods::is(trainer, "AdapterTrainer") || !is.null(trainer@options$early_stopping$early_stopping_metric)

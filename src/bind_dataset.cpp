@@ -57,7 +57,7 @@ SEXP dataset_handle_cpp(SEXP counts, SEXP corrupted_x, Rcpp::IntegerVector batch
   dataset->label = to_zero_based(labels);
   for (std::int64_t& label : dataset->label) label = std::max<std::int64_t>(label, -1);  // NA: no label
   for (SEXP codes : categorical) dataset->categorical.push_back(to_zero_based(codes));
-  for (SEXP values : continuous) dataset->continuous.push_back(Rcpp::as<std::vector<float>>(values));
+  for (SEXP values : continuous) dataset->continuous.push_back(Rcpp::as<std::vector<double>>(values));
   dataset->local_mean.assign(local_means.begin(), local_means.end());
   dataset->local_var.assign(local_vars.begin(), local_vars.end());
   dataset->n_batch = n_batch;

@@ -67,7 +67,11 @@ rscvi::api::Cells to_cells(const Rcpp::List& list) {
   if (!Rf_isNull(element("categorical"))) {
     for (SEXP codes : Rcpp::List(element("categorical"))) cells.categorical.push_back(to_zero_based(codes));
   }
-  cells.continuous = to_array(element("continuous"));
+  if (!Rf_isNull(element("continuous"))) {
+    for (SEXP values : Rcpp::List(element("continuous"))) {
+      cells.continuous.push_back(Rcpp::as<std::vector<double>>(values));
+    }
+  }
   return cells;
 }
 

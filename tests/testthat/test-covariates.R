@@ -40,7 +40,12 @@ test_that("covariates that cannot be are refused by name", {
     refuse(transform(cells, donor = replace(donor, 2, NA)), "\"donor\" is missing or infinite for 1 of 24 cells")
     refuse(transform(cells, percent_mito = replace(percent_mito, 1:2, c(Inf, NA))), "\"percent_mito\".*for 2 of 24")
     refuse(list(donor = 1), "data.frame")
-    expect_message(toy_dataset(data.frame(site = rep("a", 24))), "\"site\" is the same in all cells",
+    refuse(data.frame(day = as.Date("2020-01-01") + 1:24), "\"day\" must hold numbers, text")
+    refuse(data.frame(huge = c(1e39, 1:23)), "\"huge\" has values beyond 1e30")
+    refuse(stats::setNames(cells, c("donor", "", "treated")), "must have names")
+    expect_warning(toy_dataset(data.frame(barcode = colnames(toy))), "\"barcode\" has 24 levels in 24 cells",
+        class = "rscvi_many_levels")
+    expect_message(small_vae(toy_dataset(data.frame(site = rep("a", 24)))), "\"site\" is the same in all cells",
         class = "rscvi_constant_covariate")
 })
 
@@ -124,6 +129,40 @@ test_that("a posterior takes cells with some of the levels, and columns in anoth
         class = "rscvi_model_mismatch")
 })
 
+test_that("what reads the codes of a data set has them in the model's order, whoever asks", {
+    dataset <- toy_dataset(labels = toy_labels)
+    encoding <- small_vae(dataset, encode_covariates = TRUE)
+    kept <- which(cells$donor != "d2")
+    other <- GeneExpressionDataset(as_dgc(toy[, kept]), batch = toy_batch[kept], labels = toy_labels[kept],
+        covariates = cells[kept, 3:1])
+    expect_same <- function(ask) expect_equal(ask(other, seq_along(kept)), ask(dataset, kept), tolerance = 1e-6,
+        ignore_attr = TRUE)
+    classifier <- Classifier(3, n_labels = 2, n_hidden = 4, seed = 1)
+    expect_same(function(d, i) {
+        as.matrix(compute_predictions(ClassifierPosterior(classifier, d, sampling_model = encoding, indices = i),
+            soft = TRUE)[-1])
+    })
+    expect_same(function(d, i) {
+        trainer <- ClassifierTrainer(classifier, d, sampling_model = encoding, train_indices = i, test_indices = i[0])
+        as.matrix(compute_predictions(train_set(trainer), soft = TRUE)[-1])
+    })
+    adapter <- AdapterTrainer(encoding, other, Posterior(encoding, other))
+    expect_identical(level_names(current_dataset(adapter)@covariates), level_names(encoding@options$covariates))
+    observed <- small_vae(dataset, library = "observed")
+    expect_lt(train(AdapterTrainer(observed, dataset, Posterior(observed, dataset)), n_epochs = 2, n_path = 1, seed = 1,
+        verbose = FALSE), Inf)
+    # A data set that was made without batches is not of the batch "1" of others.
+    numbered <- GeneExpressionDataset(as_dgc(toy), batch = rep(1:2, 12))
+    expect_error(Posterior(small_vae(numbered), GeneExpressionDataset(as_dgc(toy))), "Was `batch` forgotten",
+        class = "rscvi_model_mismatch")
+    # Labels of a VAE that does not use them are no labels of a SCANVI that starts from it.
+    many <- toy_dataset(labels = rep(c("A", "B", "C", "D"), 6))
+    partly <- toy_dataset(labels = rep(c("A", "B", NA, NA), 6))
+    expect_identical(SCANVI(partly, from = small_vae(many), seed = 1)@options$n_labels, 2L)
+    expect_error(SCANVI(40, n_labels = 2, from = encoding), "`n_input` must be a <GeneExpressionDataset>",
+        class = "rscvi_invalid_argument")
+})
+
 test_that("every model takes covariates and the observed library; a SCANVI gets those of its VAE", {
     dataset <- toy_dataset(labels = toy_labels)
     for (make in list(VAE, LDVAE, VAEC, SCANVI)) {
@@ -174,6 +213,14 @@ test_that("models and posteriors with covariates are saved and loaded, bit for b
     expect_identical(elbo(copy, seed = 1), elbo(post, seed = 1))
 })
 
+test_that("covariates may be called like options of a model", {
+    named <- stats::setNames(cells, c("y_prior", "mean", "sd"))
+    vae <- small_vae(toy_dataset(cbind(named, dropout_rate = rep(c("x", "y"), 12))))
+    file <- withr::local_tempfile()
+    save_model(vae, file)
+    expect_identical(load_model(file)@options, vae@options)
+})
+
 test_that("for_each_minibatch() hands covariates on, in the form that loss_terms() takes", {
     dataset <- toy_dataset()
     vae <- small_vae(dataset)
@@ -185,6 +232,8 @@ test_that("for_each_minibatch() hands covariates on, in the form that loss_terms
     whole <- loss_terms(vae, t(toy), local_means(dataset), local_vars(dataset), toy_batch, covariates = cells,
         noise = list(z = matrix(0, 24, 3), library = matrix(0, 24, 1)))$reconst_loss
     expect_equal(unlist(losses), whole, tolerance = 1e-5)
+    five <- for_each_minibatch(post, function(x, local_l_mean, local_l_var, batch_index, labels) nrow(x))
+    expect_identical(unlist(five), c(10L, 10L, 4L))
 })
 
 test_that("runSCVI() takes covariates, and posterior() finds them again", {

@@ -38,8 +38,10 @@ test_that("new batches get columns of their own, and the reference keeps its ans
             expect_identical(model(query)@batch_levels, c("b1", "b2", "new", "newer"))
             again <- Posterior(model(query), post@gene_dataset)
             expect_identical(latent_matrix(again), latent_matrix(post))
-            expect_identical(elbo(again, seed = 1), elbo(post, seed = 1))
-            expect_identical(get_sample_scale(again, seed = 1), get_sample_scale(post, seed = 1))
+            # A linear decoder multiplies a wider matrix.
+            rounding <- if (identical(make, LDVAE)) 1e-5 else 0
+            expect_equal(elbo(again, seed = 1), elbo(post, seed = 1), tolerance = rounding)
+            expect_equal(get_sample_scale(again, seed = 1), get_sample_scale(post, seed = 1), tolerance = rounding)
             # The columns of new batches moved, and no others.
             start <- state_dict(model(map(post, batch = rep(c("b2", "new", "newer"), length.out = 20))))
             after <- state_dict(model(query))
@@ -69,6 +71,10 @@ test_that("known batches use their columns; without a name the cells are one new
     expect_identical(as.character(batch_indices(known@gene_dataset)), rep("b2", 20))
     expect_message(map(post, quiet = FALSE), "\"query\" is a new batch.*\"b1\" and \"b2\"", class = "rscvi_new_batches")
     expect_identical(levels(batch_indices(map(post)@gene_dataset)), c("b1", "b2", "query"))
+    again <- map(map(post))
+    expect_identical(levels(batch_indices(again@gene_dataset)), c("b1", "b2", "query", "query.1"))
+    # A known batch's cells are held against its library sizes, whatever other cells come along.
+    expect_identical(unique(local_means(known@gene_dataset)), library_prior(post@gene_dataset)$mean[2])
     dataset <- GeneExpressionDataset(as_dgc(toy))
     plain <- Posterior(VAE(dataset, n_batch = 0, n_hidden = 8, n_latent = 3, seed = 1), dataset)
     expect_identical(state_dict(model(map(plain))), state_dict(model(plain)))
@@ -125,6 +131,13 @@ test_that("queries that cannot be mapped are refused by name, and nothing is los
     expect_error(map(post, k = 0), "`k`", class = "rscvi_invalid_argument")
     expect_error(map(update_sampler_indices(post, integer())), class = "rscvi_empty_posterior")
     expect_error(map_query(model(post), query_counts), class = "error")
+    expect_error(map(post, query_counts[, 1, drop = FALSE]), "at least two cells a batch",
+        class = "rscvi_degenerate_batch")
+    expect_warning(map(post, query_counts[, 1:2], n_epochs = 1), "2 cells are too few to train",
+        class = "rscvi_too_few_cells")
+    labelled <- GeneExpressionDataset(as_dgc(toy), labels = toy_labels)
+    expect_error(map(Posterior(Classifier(labelled, n_hidden = 4, seed = 1), labelled)),
+        class = "rscvi_no_model_of_counts")
     expect_identical(state_dict(model(post)), before)
 })
 

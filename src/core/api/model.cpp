@@ -1,5 +1,7 @@
 #include "core/api/model.h"
 
+#include <algorithm>
+
 #include "core/api/model_handle.h"
 #include "core/distributions/counts.h"
 #include "core/model/make_model.h"
@@ -49,12 +51,14 @@ at::Tensor categorical_covariates(const Cells& cells, std::int64_t n_cells, cons
 at::Tensor continuous_covariates(const Cells& cells, std::int64_t n_cells, const VaeImpl& vae) {
   const auto n = static_cast<std::int64_t>(vae.options().continuous.size());
   if (n == 0) return at::Tensor();
-  const at::Tensor values = to_tensor(cells.continuous);
-  if (!values.defined() || values.dim() != 2 || values.size(0) != n_cells || values.size(1) != n) {
+  std::vector<at::Tensor> columns;
+  for (const auto& values : cells.continuous) columns.push_back(at::tensor(values, at::kDouble));
+  const bool fits = std::all_of(columns.begin(), columns.end(), [&](const auto& c) { return c.size(0) == n_cells; });
+  if (!fits || static_cast<std::int64_t>(columns.size()) != n) {
     throw InvalidArgument("covariates: the model has " + std::to_string(n) + " continuous ones, of " +
                           std::to_string(n_cells) + " cells each");
   }
-  return values.to(vae.device());
+  return at::stack(columns, 1).to(vae.device());
 }
 
 Minibatch to_minibatch(const Cells& cells, const VaeImpl& vae) {

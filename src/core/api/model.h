@@ -21,7 +21,7 @@ struct Cells {
   Array local_l_mean, local_l_var;  // (B, 1) or (B); for losses alone
   std::vector<std::int64_t> batch_index, label;
   std::vector<std::vector<std::int64_t>> categorical;  // codes of each further covariate, (B) each
-  Array continuous;                                    // values of further covariates, (B, m)
+  std::vector<std::vector<double>> continuous;         // values of each further covariate, (B) each
 };
 
 // Standard normal draws in place of random ones; absent: draw.

@@ -13,7 +13,7 @@ struct Conditions {
   at::Tensor batch_index{};  // (B) int64
   at::Tensor label{};        // (B) int64
   at::Tensor categorical{};  // (B, n) int64, codes of further covariates
-  at::Tensor continuous{};   // (B, m) float32, values of further covariates, as they were measured
+  at::Tensor continuous{};   // (B, m) float64, values of further covariates, as they were measured
 };
 
 // `n` times all cells, one time after another.

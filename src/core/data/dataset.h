@@ -17,7 +17,7 @@ struct Dataset {
   std::vector<std::int64_t> label;
   // Further covariates, each with one code or value a cell.
   std::vector<std::vector<std::int64_t>> categorical;
-  std::vector<std::vector<float>> continuous;
+  std::vector<std::vector<double>> continuous;
   std::vector<float> local_mean;  // mean of log library size in the cell's batch
   std::vector<float> local_var;   // its variance
   std::int64_t n_batch = 1;

@@ -50,7 +50,7 @@ Minibatch gather_minibatch(const Dataset& dataset, const std::int64_t* cells, st
   minibatch.batch_index = select(dataset.batch, cells, n, at::kLong).to(device);
   minibatch.label = select(dataset.label, cells, n, at::kLong).to(device);
   minibatch.categorical = select_columns(dataset.categorical, cells, n, at::kLong, device);
-  minibatch.continuous = select_columns(dataset.continuous, cells, n, at::kFloat, device);
+  minibatch.continuous = select_columns(dataset.continuous, cells, n, at::kDouble, device);
   return minibatch;
 }
 

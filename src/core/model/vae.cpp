@@ -50,12 +50,13 @@ std::shared_ptr<CountDecoder> make_decoder(const VaeOptions& options, RandomStre
   return std::make_shared<DecoderImpl>(block, options.n_input, random);
 }
 
-// (value - mean) / sd of each continuous covariate.
+// (value - mean) / sd of each continuous covariate; single precision comes last, as values may be large and near each
+// other.
 at::Tensor standardised(const std::vector<ContinuousCovariate>& covariates, const at::Tensor& values) {
   std::vector<double> mean, sd;
   for (const ContinuousCovariate& covariate : covariates) mean.push_back(covariate.mean), sd.push_back(covariate.sd);
   const auto row = [&](const std::vector<double>& x) { return at::tensor(x, values.options()).unsqueeze(0); };
-  return (values - row(mean)) / row(sd);
+  return ((values - row(mean)) / row(sd)).to(at::kFloat);
 }
 
 // ln of the number of counts, (B, 1); 0 for a cell without any, as the prior of the library takes it.

@@ -36,14 +36,14 @@ TEST_CASE("minibatch: further covariates, a column each; undefined where there a
   CHECK_FALSE(gather(*toy.dataset, {3}).categorical.defined());
   CHECK_FALSE(gather(*toy.dataset, {3}).continuous.defined());
   std::vector<std::int64_t> code(60);
-  std::vector<float> value(60);
-  for (std::int64_t cell = 0; cell < 60; ++cell) code[cell] = cell % 7, value[cell] = 0.5f * static_cast<float>(cell);
+  std::vector<double> value(60);
+  for (std::int64_t cell = 0; cell < 60; ++cell) code[cell] = cell % 7, value[cell] = 0.5 * static_cast<double>(cell);
   toy.dataset->categorical = {code, toy.dataset->batch};
   toy.dataset->continuous = {value};
   const Minibatch minibatch = gather(*toy.dataset, {17, 3, 3});
   CHECK(at::equal(minibatch.categorical.select(1, 0), at::tensor({3, 3, 3}, at::kLong)));
   CHECK(at::equal(minibatch.categorical.select(1, 1), minibatch.batch_index));
-  CHECK(same_bits(minibatch.continuous, matrix(3, {8.5, 1.5, 1.5})));
+  CHECK(same_bits(minibatch.continuous.to(at::kFloat), matrix(3, {8.5, 1.5, 1.5})));
 }
 
 TEST_CASE("minibatch: an empty cell is a row of zeros, an explicit zero is a zero") {

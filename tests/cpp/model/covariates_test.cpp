@@ -25,8 +25,8 @@ Toy toy_with_covariates() {
   dataset.continuous.resize(2);
   for (std::int64_t cell = 0; cell < n_cells; ++cell) {
     dataset.categorical[0].push_back((cell / 2) % 4);
-    dataset.continuous[0].push_back(static_cast<float>(cell));
-    dataset.continuous[1].push_back(static_cast<float>(cell % 5) - 2);
+    dataset.continuous[0].push_back(static_cast<double>(cell));
+    dataset.continuous[1].push_back(static_cast<double>(cell % 5) - 2);
   }
   return toy;
 }
@@ -46,6 +46,7 @@ at::Tensor columns_by_hand(const Minibatch& cells, const VaeOptions& options) {
   columns.push_back(one_hot_columns(cells.categorical.select(1, 0), 4));
   columns.push_back((cells.continuous.narrow(1, 0, 1) - 11.5) / 7);
   columns.push_back(cells.continuous.narrow(1, 1, 1) / 1.5);
+  for (at::Tensor& some : columns) some = some.to(at::kFloat);
   return at::cat(columns, 1);
 }
 
@@ -122,6 +123,20 @@ TEST_CASE("covariates: all models' losses are finite, reach the covariates' weig
       }
     }
   }
+}
+
+TEST_CASE("covariates: large values near each other are told apart") {
+  const Toy toy = toy_with_covariates();
+  Minibatch near_zero = minibatch_of(*toy.dataset, cells_from(0, n_cells)), far = near_zero;
+  VaeOptions options = with_covariates(ModelType::vae, /*encode_covariates=*/true), shifted = options;
+  shifted.continuous[0].mean += 1e9;
+  far.continuous = far.continuous.clone();
+  far.continuous.select(1, 0).add_(1e9);
+  const at::NoGradGuard no_grad;
+  RandomStream random(1);
+  Vae first = scrambled_model(options), second = scrambled_model(shifted);
+  const at::Tensor z = first->encode(near_zero.x, near_zero, random).qz_m;
+  CHECK(max_difference(z, second->encode(far.x, far, random).qz_m) < 1e-5);
 }
 
 TEST_CASE("covariates: must be given") {
