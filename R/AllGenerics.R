@@ -94,7 +94,8 @@ setGeneric("covariates", function(x) standardGeneric("covariates"))
 #' @param verbose show progress; `NULL`: in interactive sessions, but not while knitting.
 #' @param ... of an [AdapterTrainer()]: `n_path`.
 #' @return The trainer, invisibly; of an [AdapterTrainer()] a number, see there.
-#' @section Errors: `rscvi_diverged` if training broke down; `rscvi_invalid_argument`, naming the argument, for the rest.
+#' @section Errors: `rscvi_diverged` if training broke down; `rscvi_invalid_argument`, naming the argument, for the
+#'   rest.
 #' @examples
 #' dataset <- subsample_genes(GeneExpressionDataset(example_pbmc()), new_n_genes = 50, mode = "variance")
 #' trainer <- UnsupervisedTrainer(VAE(dataset, n_hidden = 8, seed = 1), dataset)

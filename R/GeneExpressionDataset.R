@@ -21,9 +21,10 @@
 #' @param x a `SingleCellExperiment` or `SummarizedExperiment`, a `dgCMatrix` or another matrix-like object of raw
 #'   counts (genes x cells), or a `Seurat` object (SeuratObject 4 or 5; the layers of a split assay are joined).
 #' @param batch,labels batch and cell type of each cell (`NA`: a label that is not known): the name of a column of
-#'   `colData(x)` (of the meta data of a Seurat object), or a vector or factor with one element a cell, in the order of the cells; names, where it has
-#'   any, must be the cells' and decide the order. The levels of a factor keep their order, other values are sorted;
-#'   unused levels are dropped with a message. `NULL`: one batch `"1"`, one label `"undefined"`.
+#'   `colData(x)` (of the meta data of a Seurat object), or a vector or factor with one element a cell, in the order of
+#'   the cells; names, where it has any, must be the cells' and decide the order. The levels of a factor keep their
+#'   order, other values are sorted; unused levels are dropped with a message. `NULL`: one batch `"1"`, one label
+#'   `"undefined"`.
 #' @param proteins `NULL`; or a matrix of protein expression, **cells x proteins**; or the name of an `altExp(x)` (of
 #'   an assay of a Seurat object), of which the first assay (the `data`) is taken and transposed. Used by
 #'   protein-based metrics only.
@@ -33,9 +34,9 @@
 #' @param empty_cells what to do with cells without any count: `"error"` stops, `"drop"` leaves them out with a message,
 #'   `"keep"` keeps them with a warning and \eqn{s_i = 0}, as scvi 0.6.8 did.
 #' @param assay for a Seurat object: the name of its assay; `NULL` is the default assay.
-#' @param covariates further covariates of the cells, for models to be conditioned on beside the batch: names of columns, or
-#'   a data.frame with one row a cell. Numbers are continuous covariates; factors, text and logical values are categorical.
-#'   `NA` is not allowed.
+#' @param covariates further covariates of the cells, for models to be conditioned on beside the batch: names of
+#'   columns, or a data.frame with one row a cell. Numbers are continuous covariates; factors, text and logical values
+#'   are categorical. `NA` is not allowed.
 #' @param ... must be empty.
 #'
 #' @return A [GeneExpressionDataset-class] object. See [nb_cells()] and its companions for what can be read from it,

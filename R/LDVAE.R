@@ -11,9 +11,9 @@
 #' @param use_batch_norm normalise each gene of the decoder's output over the cells of a minibatch, before the softmax.
 #' @param bias let the decoder have an intercept for each gene.
 #' @param dispersion as for [VAE()], but for `"gene-cell"`, which a linear decoder does not give.
-#' @return `LDVAE()`: an object of class `LDVAE` (see [SCVIModel-class]). `get_loadings()`: a data.frame of genes x latent
-#'   variables: \eqn{W_{gk}}, with batch normalisation times \eqn{\gamma_g / \sqrt{\sigma^2_g + 0.001}}, its scale and
-#'   running variance; the columns of the batch are left out.
+#' @return `LDVAE()`: an object of class `LDVAE` (see [SCVIModel-class]). `get_loadings()`: a data.frame of genes x
+#'   latent variables: \eqn{W_{gk}}, with batch normalisation times \eqn{\gamma_g / \sqrt{\sigma^2_g + 0.001}}, its
+#'   scale and running variance; the columns of the batch are left out.
 #' @section Errors: `rscvi_invalid_argument`, naming the argument, for values that are out of range or unknown.
 #' @section Differences from scvi 0.6.8: the loadings have names; `dispersion = "gene-cell"` is an error at once.
 #' @examples

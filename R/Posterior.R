@@ -16,8 +16,8 @@
 #' @param use_cuda `NULL` uses a GPU if there is one, `TRUE` asks for one, `FALSE` uses the CPU.
 #' @param data_loader_kwargs list that may hold `batch_size` (default 128), the number of cells computed on at a time.
 #' @return A [Posterior-class] object.
-#' @section Errors: `rscvi_model_mismatch` if model and data set do not fit; `rscvi_invalid_argument` for indices that do
-#'   not exist and for `shuffle` together with `indices`; `rscvi_device_error` for a GPU that is not there.
+#' @section Errors: `rscvi_model_mismatch` if model and data set do not fit; `rscvi_invalid_argument` for indices that
+#'   do not exist and for `shuffle` together with `indices`; `rscvi_device_error` for a GPU that is not there.
 #' @section Differences from scvi 0.6.8: there a posterior with `indices` visits its cells in a new random order each
 #'   time, and gives its results in that order; the default batch size is 1, and without a GPU `use_cuda` has to be
 #'   turned off by hand. It is changed in place by some of its methods; here it is a value.
@@ -138,8 +138,8 @@ cat_items <- function(heading, items) {
 #' @param post,x,object a [Posterior()].
 #' @return `indices()`: its cells, 1-based, in the order of all results. `nb_cells()`: how many. `posterior_type()`: the
 #'   name of its class. `model()`: its model. `raw_data()`: a list of `X`, the counts (sparse, cells x genes; the
-#'   corrupted ones for a corrupted posterior), and `labels`, a factor, of its cells. `cell_data()`: a `DataFrame` with what
-#'   else is known of them.
+#'   corrupted ones for a corrupted posterior), and `labels`, a factor, of its cells. `cell_data()`: a `DataFrame` with
+#'   what else is known of them.
 #' @section Differences from scvi 0.6.8: there these are attributes and properties of a `Posterior` (but for
 #'   `raw_data()`); indices count from 0, labels are codes, and `raw_data()` always gives the counts as they were
 #'   observed.
@@ -193,8 +193,8 @@ setMethod("raw_data", "Posterior", function(post) {
 #'   there), as `update(post, use_cuda = TRUE)`.
 #' @section Differences from scvi 0.6.8: there `update_sampler_indices()` changes the posterior itself, which then
 #'   visits the cells in random order, and `update()` takes a dictionary of settings of PyTorch's loader.
-#' @section Errors: `rscvi_invalid_argument` for indices that do not exist, unknown settings, and `corrupted()` of a data
-#'   set that was never corrupted; `rscvi_device_error` for a GPU that is not there.
+#' @section Errors: `rscvi_invalid_argument` for indices that do not exist, unknown settings, and `corrupted()` of a
+#'   data set that was never corrupted; `rscvi_device_error` for a GPU that is not there.
 #' @examples
 #' dataset <- subsample_genes(GeneExpressionDataset(example_pbmc()), new_n_genes = 50, mode = "variance")
 #' post <- Posterior(VAE(dataset, n_hidden = 8), corrupt(dataset, seed = 1))
@@ -264,8 +264,8 @@ setMethod("to_cuda", "Posterior", function(post, ...) {
 #'
 #' @param post a [Posterior()].
 #' @param FUN function of `x` (counts, cells x genes, with dimnames), `local_l_mean`, `local_l_var` (library prior),
-#'   `batch_index` and `labels` (factors), called once per minibatch; also of `covariates` (a data.frame) if the data set
-#'   has any and `FUN` takes them. These are arguments that [loss_terms()] takes.
+#'   `batch_index` and `labels` (factors), called once per minibatch; also of `covariates` (a data.frame) if the data
+#'   set has any and `FUN` takes them. These are arguments that [loss_terms()] takes.
 #' @param seed integer that decides the order if the posterior shuffles; `NULL` draws one from R's generator.
 #' @return A list of what `FUN` returned, invisibly.
 #' @section Differences from scvi 0.6.8: there a posterior is iterated over, as in `for tensors in posterior`; the

@@ -26,8 +26,8 @@ as_count_matrix <- function(x, arg = "x") {
 
 # SummarizedExperiment and SingleCellExperiment -----------------------------------------------------------------------
 
-# Asked here, and not by method dispatch, so that their namespaces (280 MB of memory, seconds to load) are loaded when such
-# an object comes along and not with this package.
+# Asked here, and not by method dispatch, so that their namespaces (280 MB of memory, seconds to load) are loaded when
+# such an object comes along and not with this package.
 is_summarized <- function(x, class = "SummarizedExperiment") {
     home <- attr(class(x), "package")
     # An object may come from a file, before the package of its class was loaded.

@@ -5,12 +5,12 @@
 #'
 #' # Mistakes that are mended
 #' ## Training
-#' * **The best state is kept.** `save_best_state_metric` there keeps a reference to the live weights, so that it restores
-#'   nothing; here it is a copy ([UnsupervisedTrainer()]).
+#' * **The best state is kept.** `save_best_state_metric` there keeps a reference to the live weights, so that it
+#'   restores nothing; here it is a copy ([UnsupervisedTrainer()]).
 #' * **Early stopping works without `frequency`**: its metric is computed after every epoch.
 #' * **A KL warm-up of 0** means none; there it divides by zero.
-#' * **Large inverse dispersions.** There the single-precision difference of two log-gamma functions is off by more than a
-#'   nat at \eqn{\theta = 10^6}; here no such difference is ever formed ([log_nb()]).
+#' * **Large inverse dispersions.** There the single-precision difference of two log-gamma functions is off by more than
+#'   a nat at \eqn{\theta = 10^6}; here no such difference is ever formed ([log_nb()]).
 #' * **Rates that underflow to 0** do not turn the likelihood into NaN, and can be drawn from ([generate()]).
 #' * **A diverged model** is put back to the end of the last sound epoch. A minibatch without a finite loss is not
 #'   stepped on (there its gradients go into all weights), nor are weights that give none in the end left behind.
@@ -23,20 +23,22 @@
 #' * **Order.** Results of a posterior with `indices` come there in a new random order on each call; here always in the
 #'   order of `indices`.
 #' * **Results do not depend on what was asked before**: a posterior is a value, nothing in it is changed by a method.
-#' * **A posterior without settings** computes 128 cells at a time (there 1), and on the CPU if there is no GPU (there an
-#'   error).
+#' * **A posterior without settings** computes 128 cells at a time (there 1), and on the CPU if there is no GPU (there
+#'   an error).
 #' * **Unknown genes, batches and settings** are errors; there `gene_list` and `transform_batch` ignore some of them
 #'   without a word.
 #' * **An unknown corruption method** is an error before anything is changed.
 #' ## Differential expression
 #' * **Differential expression leaves the posterior alone.** There it replaces the cells that later methods work on
 #'   ([scale_sampler()]). With a mask, `n_samples_per_cell` counts the selected cells and not the length of the mask.
-#' * **Clusters go by their value** ([one_vs_all_degenes()]); there labels 5 and 7 give nothing, and 1, 2, 3 wrong names.
+#' * **Clusters go by their value** ([one_vs_all_degenes()]); there labels 5 and 7 give nothing, and 1, 2, 3 wrong
+#'   names.
 #' * **Tables of differential expression keep ties in the order of the genes**; there the order of ties is arbitrary.
-#' * **Spreadsheets have legal sheet names**, however long or odd the clusters' names are, and `save_dir` needs no slash.
+#' * **Spreadsheets have legal sheet names**, however long or odd the clusters' names are, and `save_dir` needs no
+#'   slash.
 #' ## Expression and generation
-#' * **Several draws** of [imputation()] and [generate_parameters()] come as draws x cells x genes. There minibatches are
-#'   joined along the wrong axis: an error, or an array of another shape.
+#' * **Several draws** of [imputation()] and [generate_parameters()] come as draws x cells x genes. There minibatches
+#'   are joined along the wrong axis: an error, or an array of another shape.
 #' * **Dispersions** of [generate_parameters()] are cells x genes; there, unless there is one a gene, they come in
 #'   blocks of minibatch x minibatch x genes. What a model does not have (dropout and dispersion of a Poisson model,
 #'   dropout of a negative binomial one) is `NULL`; there it is what a part of the network gives that was never fitted.
@@ -66,7 +68,8 @@
 #' * **[VAEC()] with one dispersion a gene and label** is trained with the label's dispersion; there with the product of
 #'   those of the first two labels, whatever the label. Its latent space can be asked for.
 #' * **[hierarchical_accuracy()]** is that of groups; there that of labels.
-#' * **Combinations that cannot work** ([SCANVI()] with `"gene-label"`, [LDVAE()] with `"gene-cell"`) are errors at once.
+#' * **Combinations that cannot work** ([SCANVI()] with `"gene-label"`, [LDVAE()] with `"gene-cell"`) are errors at
+#'   once.
 #' ## Saving
 #' * **Saving keeps everything.** There [load_posterior()] renumbers the labels in order of appearance, drops cells
 #'   without counts but not their indices, needs the model built anew by hand, and visits the cells in random order.
@@ -78,9 +81,9 @@
 #'   all methods; there they are of the data set, and a posterior of all cells in order is assumed.
 #' * Tables are data.frames with names: [get_latent()], [history()], [loss_terms()].
 #' * `set.seed()` decides all randomness unless a `seed` is given (trainers split with `seed = 0`, as in 0.6.8).
-#' * A posterior and a data set are values: [update()], [corrupted()], [update_sampler_indices()], [corrupt()] return new
-#'   ones, as does [to_cuda()], which there moved a list of tensors. Models and trainers have reference semantics, as in
-#'   Python.
+#' * A posterior and a data set are values: [update()], [corrupted()], [update_sampler_indices()], [corrupt()] return
+#'   new ones, as does [to_cuda()], which there moved a list of tensors. Models and trainers have reference semantics,
+#'   as in Python.
 #' * [history()] is of the last call of [train()]; there a list grows from call to call. `test_size = 0` means no test
 #'   set.
 #' * Empty cells and batches of a single cell are errors at construction (`empty_cells = "keep"` is 0.6.8's way).
@@ -90,8 +93,8 @@
 #'
 #' # Beyond 0.6.8
 #' * [marginal_ll()] works for the logistic normal latent distribution.
-#' * `M_permutation = Inf` tests all pairs of samples, exactly; `pseudocounts`, `fdr_target`, `proba_up` and `proba_down`
-#'   in change mode; populations by label name ([differential_expression_score()]).
+#' * `M_permutation = Inf` tests all pairs of samples, exactly; `pseudocounts`, `fdr_target`, `proba_up` and
+#'   `proba_down` in change mode; populations by label name ([differential_expression_score()]).
 #' * [one_vs_all_degenes()] samples each cluster once and draws "all others" from those samples.
 #' * `transform_batch` of [generate()]; genes to choose in [imputation()], [generate_denoised_samples()] and
 #'   [generate_feature_correlation_matrix()].
@@ -113,8 +116,8 @@
 #' * `benchmark` of trainers (leave out `frequency`), `normalize_loss` (the loss is the mean over cells, as there by
 #'   default) and `params` of [train()], which trains what the trainer is for:
 #'   [AdapterTrainer()] the encoders, [ClassifierTrainer()] a classifier, others all parameters.
-#' * `gene_list` and `library_size` of [scale_sampler()] and of differential expression, which 0.6.8 hands through: choose
-#'   rows or columns of what comes back.
+#' * `gene_list` and `library_size` of [scale_sampler()] and of differential expression, which 0.6.8 hands through:
+#'   choose rows or columns of what comes back.
 #' * 0.6.8's own pickled files: [save_posterior()] writes an open format.
 #'
 #' # Kept, although surprising

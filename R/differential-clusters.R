@@ -2,9 +2,9 @@
 
 #' Differential expression of each cluster
 #'
-#' `one_vs_all_degenes()` compares each cluster with all other cells, `within_cluster_degenes()` the cells of each cluster
-#' that are in a state (such as stimulated) with those that are not. Each is [differential_expression_score()] many
-#' times over, but every cell is encoded once and every cluster sampled once: the samples of "all others" are drawn
+#' `one_vs_all_degenes()` compares each cluster with all other cells, `within_cluster_degenes()` the cells of each
+#' cluster that are in a state (such as stimulated) with those that are not. Each is [differential_expression_score()]
+#' many times over, but every cell is encoded once and every cluster sampled once: the samples of "all others" are drawn
 #' from those of the other clusters, in proportion to their numbers of cells.
 #'
 #' @param post a [Posterior()].
@@ -20,15 +20,15 @@
 #' @param output_file write the tables to `save_dir`, as `differential_expression.<filename>.xlsx` with one sheet a
 #'   cluster (needs the package openxlsx).
 #' @param save_dir,filename see `output_file`. The directory must exist.
-#' @return A named list of data.frames as [differential_expression_score()] gives them, one a cluster that was compared, in
-#'   the order of the labels, each with a last column `clusters`.
+#' @return A named list of data.frames as [differential_expression_score()] gives them, one a cluster that was compared,
+#'   in the order of the labels, each with a last column `clusters`.
 #' @section Differences from scvi 0.6.8: clusters go by their value (there by their place, so that labels 5 and 7 give
 #'   nothing); the samples of "all others" are drawn from those of the other clusters, where there every comparison
 #'   encodes and samples all cells anew; a named list for two lists. Names of clusters make legal names of sheets, and
 #'   `save_dir` needs no slash.
 #' @references Definition: scvi 0.6.8, `inference/posterior.py`, `one_vs_all_degenes()` and `within_cluster_degenes()`.
-#' @section Errors: `rscvi_invalid_argument` for labels or states of another length than the posterior's cells, and where
-#'   no cluster has enough cells.
+#' @section Errors: `rscvi_invalid_argument` for labels or states of another length than the posterior's cells, and
+#'   where no cluster has enough cells.
 #' @examples
 #' dataset <- GeneExpressionDataset(example_pbmc(), batch = "batch", labels = "cell_type")
 #' dataset <- subsample_genes(dataset, new_n_genes = 100, mode = "variance")

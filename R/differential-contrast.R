@@ -1,11 +1,11 @@
-# The part of differential expression after sampling: from two matrices of expression scales (samples x genes) to a table
-# with one row a gene. Genes are independent, so that it works on any block of them: a plan is made once, from the
+# The part of differential expression after sampling: from two matrices of expression scales (samples x genes) to a
+# table with one row a gene. Genes are independent, so that it works on any block of them: a plan is made once, from the
 # samples' batches, and applied to block after block.
 
 #' Differential expression from samples of expression scales
 #'
-#' For method developers: what [get_bayes_factors()] does after it has sampled the expression of two populations. Samples
-#' are paired, within batches if both populations have the same ones, and each gene is tested over the pairs
+#' For method developers: what [get_bayes_factors()] does after it has sampled the expression of two populations.
+#' Samples are paired, within batches if both populations have the same ones, and each gene is tested over the pairs
 #' \eqn{(s_1, s_2)} (Lopez et al. 2018, *Nature Methods* 15:1053; Boyeau et al. 2019, bioRxiv 794289):
 #'
 #' * `mode = "vanilla"`: `proba_m1` \eqn{= P(s_1 > s_2)}, `proba_m2` \eqn{= 1 - P}, `bayes_factor`
@@ -21,8 +21,8 @@
 #' @param mode `"vanilla"` or `"change"`.
 #' @param use_permutation `FALSE` pairs the k-th sample of one with the k-th of the other; `TRUE` draws `M_permutation`
 #'   pairs (as many of each batch) with replacement.
-#' @param M_permutation number of pairs; `Inf` means **all pairs, exactly**: each side is sorted once and two pointers walk
-#'   along both, so that no pair is ever formed. All probabilities, mean, median, standard deviation, minimum and
+#' @param M_permutation number of pairs; `Inf` means **all pairs, exactly**: each side is sorted once and two pointers
+#'   walk along both, so that no pair is ever formed. All probabilities, mean, median, standard deviation, minimum and
 #'   maximum are then those of all pairs (within batches, batches weighing the same); only the intervals, which have no
 #'   such form, are taken from 10,000 random pairs.
 #' @param change_fn `NULL` or `"log-fold"` for r as above; or a function of two matrices (pairs x genes) that gives r.

@@ -108,8 +108,8 @@ sample_population <- function(post, cells, n_samples, batches, seed) {
 #' @param use_observed_batches decode each cell as the batch that it was observed in, instead.
 #' @param give_mean return the mean over samples.
 #' @param seed integer that decides the draws; `NULL` draws one from R's generator.
-#' @return A list of `scale`, a samples x genes matrix of shares with gene names (a vector with `give_mean`), and `batch`,
-#'   the batch of each sample, a factor (`NA` for observed batches).
+#' @return A list of `scale`, a samples x genes matrix of shares with gene names (a vector with `give_mean`), and
+#'   `batch`, the batch of each sample, a factor (`NA` for observed batches).
 #' @section Differences from scvi 0.6.8: the posterior is not changed by the call; with a mask, `n_samples_per_cell`
 #'   counts the selected cells and not the length of the mask.
 #' @references Boyeau et al. (2019) Deep generative models for detecting differential expression in single cells.

@@ -55,8 +55,8 @@ sync_weights <- function(model) {
     invisible(model)
 }
 
-# A call of the glue that changes a model. If it fails, the core's half-changed object is dropped, and the model is as it
-# was.
+# A call of the glue that changes a model. If it fails, the core's half-changed object is dropped, and the model is as
+# it was.
 change_model <- function(model, expr) {
     changed <- FALSE
     on.exit(if (!changed) model@state$handle <- NULL)

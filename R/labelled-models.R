@@ -2,8 +2,8 @@
 
 #' VAEC and SCANVI: models that know of labels
 #'
-#' Both model the labels y of cells besides their counts, learn from cells without a label as well, and have a classifier
-#' \eqn{q(y|x)}.
+#' Both model the labels y of cells besides their counts, learn from cells without a label as well, and have a
+#' classifier \eqn{q(y|x)}.
 #'
 #' * `SCANVI()` is a [VAE()] of \eqn{z_1} whose prior depends on the label: \eqn{z_1 | z_2, y} with
 #'   \eqn{z_2 \sim N(0, I)}; its classifier works on \eqn{z_1} (Xu et al. 2021, *Molecular Systems Biology* 17:e9620;
@@ -23,8 +23,8 @@
 #'   the classifier first tells the group and then the label within it.
 #' @param classifier_parameters list that may hold `n_hidden`, `n_layers` and `dropout_rate` of the classifier, which
 #'   are the model's otherwise. `n_layers = 0`: no hidden layer, a linear classifier.
-#' @param from `NULL`, or a trained [VAE()] of the same genes and batches, whose networks and options the new model starts
-#'   from; `n_input` is then a data set with labels, or a number.
+#' @param from `NULL`, or a trained [VAE()] of the same genes and batches, whose networks and options the new model
+#'   starts from; `n_input` is then a data set with labels, or a number.
 #' @return An object of class `SCANVI` or `VAEC` (see [SCVIModel-class]) with random initial weights, on the CPU.
 #' @section Errors: `rscvi_invalid_argument`, naming the argument, for values that are out of range or unknown.
 #' @section Differences from scvi 0.6.8: groups are numbered from 1. VAEC with `dispersion = "gene-label"` uses the

@@ -3,8 +3,8 @@
 # The data set in the model's codes: with all of the model's batches, labels and covariate levels, by name, whether or
 # not the cells at hand have them. What does not fit is left for check_model_fits() to say.
 #
-# A data set that was made without batches has the one batch "1". It is not taken for the first of numbered ones: whoever
-# forgot `batch` is to be told.
+# A data set that was made without batches has the one batch "1". It is not taken for the first of numbered ones:
+# whoever forgot `batch` is to be told.
 align_to_model <- function(dataset, model, batch_is_given = !identical(levels(dataset@batch), "1") ||
                                !all(grepl("^[0-9]+$", model@batch_levels))) {
     if (is_classifier(model)) return(dataset)

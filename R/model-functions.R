@@ -118,22 +118,24 @@ shape_noise <- function(x, shape, arg) {
 #' @param n_samples number S of draws of z and of the library size a cell.
 #' @param transform_batch decode every cell as this batch (level name or 1-based code); the encoders see the
 #'   observed one, if any.
-#' @param noise `NULL`, or `list(z =, library =)` (and `z2` for the loss of a [SCANVI()]) of standard normal draws to use in place of random ones: B x L and
-#'   B x 1, or S x B x L and S x B x 1 if `n_samples > 1`. Either may be left out.
+#' @param noise `NULL`, or `list(z =, library =)` (and `z2` for the loss of a [SCANVI()]) of standard normal draws to
+#'   use in place of random ones: B x L and B x 1, or S x B x L and S x B x 1 if `n_samples > 1`. Either may be left
+#'   out.
 #' @param local_l_mean,local_l_var mean and variance of the prior of the log library size: one number a cell, or one for
 #'   all.
 #' @param seed integer that decides the random draws; `NULL` draws one from R's generator.
 #' @param covariates for a model that was built with covariates: a data.frame of them, one row a cell.
 #'
-#' @return `inference()`: a named list of `px_scale` (expected share of each gene, rows sum to 1), `px_rate` (mean of the
-#'   counts, \eqn{e^l} times `px_scale`), `px_r` (inverse dispersion), `px_dropout` (logit of the dropout probability),
-#'   `z`, `qz_m`, `qz_v`, `library` (log library size), `ql_m`, `ql_v`. Of B x G, B x L or B x 1; those that depend on a
-#'   draw S x B x . if `n_samples > 1`; `px_r` is a vector over genes for `dispersion = "gene"`.
+#' @return `inference()`: a named list of `px_scale` (expected share of each gene, rows sum to 1), `px_rate` (mean of
+#'   the counts, \eqn{e^l} times `px_scale`), `px_r` (inverse dispersion), `px_dropout` (logit of the dropout
+#'   probability), `z`, `qz_m`, `qz_v`, `library` (log library size), `ql_m`, `ql_v`. Of B x G, B x L or B x 1; those
+#'   that depend on a draw S x B x . if `n_samples > 1`; `px_r` is a vector over genes for `dispersion = "gene"`.
 #'
-#'   `loss_terms()`: a data.frame with one row a cell. `kl_z1` \eqn{\ln q(z_1|x) - \ln p(z_1|z_2,y)} for a [SCANVI()], whose
-#'   `kl_z` is that of \eqn{z_2}. Without `y`, for [SCANVI()] and [VAEC()], the average over \eqn{q(y|x)}, and `kl_y`, the
-#'   divergence of that from the prior of labels. All models: `reconst_loss` \eqn{-\ln p(x|z,l)}, `kl_z` and `kl_l`, the
-#'   divergences of \eqn{q(z|x)} and \eqn{q(l|x)} from their priors, in nats. Their sum is the negative ELBO.
+#'   `loss_terms()`: a data.frame with one row a cell. `kl_z1` \eqn{\ln q(z_1|x) - \ln p(z_1|z_2,y)} for a [SCANVI()],
+#'   whose `kl_z` is that of \eqn{z_2}. Without `y`, for [SCANVI()] and [VAEC()], the average over \eqn{q(y|x)}, and
+#'   `kl_y`, the divergence of that from the prior of labels. All models: `reconst_loss` \eqn{-\ln p(x|z,l)}, `kl_z` and
+#'   `kl_l`, the divergences of \eqn{q(z|x)} and \eqn{q(l|x)} from their priors, in nats. Their sum is the negative
+#'   ELBO.
 #' @section Errors: `rscvi_invalid_argument`, naming the argument, for wrong shapes, unknown batches or labels, counts
 #'   that are negative or missing.
 #' @examples
@@ -226,8 +228,8 @@ check_prior <- function(x, arg, n, positive = FALSE) {
 #' @param lr,eps,weight_decay of Adam; the L2 penalty `weight_decay` is added to the gradient.
 #' @param seed integer that decides dropout and the draws that are not given.
 #' @return Numeric vector: the loss of each minibatch before its step, in nats per cell.
-#' @section Errors: `rscvi_invalid_argument`, naming the argument and the minibatch; `rscvi_diverged` if the weights are no
-#'   longer finite, the model then being as it was.
+#' @section Errors: `rscvi_invalid_argument`, naming the argument and the minibatch; `rscvi_diverged` if the weights are
+#'   no longer finite, the model then being as it was.
 #' @examples
 #' vae <- VAE(n_input = 20, n_hidden = 8, n_latent = 2, seed = 1)
 #' minibatch <- list(x = matrix(rpois(10 * 20, 2), nrow = 10), local_l_mean = 3.7, local_l_var = 0.1)
@@ -271,7 +273,8 @@ fit_minibatches <- function(model, minibatches, kl_weight = 1, lr = 1e-3, eps = 
 #'
 #' The likelihoods of the models, in double precision, accurate for any dispersion (for an inverse dispersion of 1e6 the
 #' single-precision formula of scvi 0.6.8 is off by more than a nat). With \eqn{\epsilon = 10^{-8}}:
-#' \deqn{\ln NB = \theta \ln\frac{\theta+\epsilon}{\theta+\mu+\epsilon} + x \ln\frac{\mu+\epsilon}{\theta+\mu+\epsilon} +
+#' \deqn{\ln NB = \theta \ln\frac{\theta+\epsilon}{\theta+\mu+\epsilon} + x \ln\frac{\mu+\epsilon}{\theta+\mu+\epsilon}
+#' +
 #'   \ln\frac{\Gamma(x+\theta)}{\Gamma(\theta)\, x!}}
 #' and the zero-inflated one adds a point mass at 0 of probability \eqn{1 / (1 + e^{-\pi})}.
 #' @param x counts.

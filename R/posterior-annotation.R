@@ -18,12 +18,12 @@
 #' @param post,object,other posteriors.
 #' @param soft `TRUE` gives the probability of every label.
 #' @return `compute_predictions()`: a data.frame with one row a cell, in the order of `indices(post)`, its name as row
-#'   name: `label` (`NA` if it has none), `prediction` and its `probability`; with `soft = TRUE` `label` and a column for
-#'   each label. The others: one number from 0 to 1, `NA` if no cell has a label.
+#'   name: `label` (`NA` if it has none), `prediction` and its `probability`; with `soft = TRUE` `label` and a column
+#'   for each label. The others: one number from 0 to 1, `NA` if no cell has a label.
 #' @section Errors: `rscvi_no_classifier` if the model predicts no labels; `rscvi_single_group` if no cell has a label,
 #'   where one is needed.
-#' @section Differences from scvi 0.6.8: a plain posterior's `accuracy()` is `None` there; its `hierarchical_accuracy()` is
-#'   that of labels, not of groups. Predictions have names.
+#' @section Differences from scvi 0.6.8: a plain posterior's `accuracy()` is `None` there; its `hierarchical_accuracy()`
+#'   is that of labels, not of groups. Predictions have names.
 #' @references scvi 0.6.8, `inference/annotation.py`.
 #' @examples
 #' dataset <- GeneExpressionDataset(example_pbmc(), batch = "batch", labels = "cell_type")

@@ -28,8 +28,8 @@ contrast_populations <- function(post, population1, population2, settings, seed)
 #' Differential expression of two populations
 #'
 #' Samples the expression of both populations ([scale_sampler()]) and tests each gene over pairs of samples
-#' ([bayes_factors_from_scales()], which gives the definitions). `differential_expression_score()` adds statistics of the
-#' raw counts and sorts.
+#' ([bayes_factors_from_scales()], which gives the definitions). `differential_expression_score()` adds statistics of
+#' the raw counts and sorts.
 #'
 #' @param post a [Posterior()], as a rule of all cells.
 #' @param idx1,idx2 the two populations: logical masks, 1-based indices or names of the posterior's cells. They may not
@@ -43,14 +43,15 @@ contrast_populations <- function(post, population1, population2, settings, seed)
 #' @param pseudocounts added to both scales before the logarithm; `NULL`: 0, as in scvi 0.6.8. `"auto"`: what the model
 #'   gives to genes that are not there: of the genes without any count in a population, the largest sampled scale
 #'   each, and of these the 90th percentile; the larger of the two populations', and at least 1e-10.
-#' @param group1,group2 in place of `idx1` and `idx2`: names of labels. Without `group2`: all cells that are not of `group1`.
+#' @param group1,group2 in place of `idx1` and `idx2`: names of labels. Without `group2`: all cells that are not of
+#'   `group1`.
 #' @param all_stats add the raw statistics.
 #' @param seed integer that decides all draws; `NULL` draws one from R's generator.
 #'
-#' @return `get_bayes_factors()`: a data.frame with one row a gene, in the order of the data set, gene names as row names;
-#'   columns as in [bayes_factors_from_scales()]. `differential_expression_score()`: the same, sorted by falling
-#'   `bayes_factor` (`proba_de` for `mode = "change"`), ties in the order of the data set, with `raw_mean1`, `raw_mean2`,
-#'   `non_zeros_proportion1`, `non_zeros_proportion2`, `raw_normalized_mean1`, `raw_normalized_mean2` (see
+#' @return `get_bayes_factors()`: a data.frame with one row a gene, in the order of the data set, gene names as row
+#'   names; columns as in [bayes_factors_from_scales()]. `differential_expression_score()`: the same, sorted by falling
+#'   `bayes_factor` (`proba_de` for `mode = "change"`), ties in the order of the data set, with `raw_mean1`,
+#'   `raw_mean2`, `non_zeros_proportion1`, `non_zeros_proportion2`, `raw_normalized_mean1`, `raw_normalized_mean2` (see
 #'   [raw_counts_properties()]).
 #' @section Errors: `rscvi_empty_population`, `rscvi_overlapping_populations`; `rscvi_invalid_argument` for the rest.
 #' @section Memory: genes are decoded 512 at a time; what is kept of a sample is its last hidden layer.
@@ -158,8 +159,8 @@ sort_by_evidence <- function(table) {
 #' @param post a [Posterior()].
 #' @param M_sampling number of draws of z a cell.
 #' @param seed integer that decides the draws; `NULL` draws one from R's generator.
-#' @return A list of `px_scales`, a matrix of (cells x draws) x genes whose rows are the draws of the first cell, then of
-#'   the second, ..., and `labels`, a factor with one element a row.
+#' @return A list of `px_scales`, a matrix of (cells x draws) x genes whose rows are the draws of the first cell, then
+#'   of the second, ..., and `labels`, a factor with one element a row.
 #' @section Memory: 8 bytes times cells x `M_sampling` x genes.
 #' @section Differences from scvi 0.6.8: cells are in the order of `indices(post)` (there at random, but for sequential
 #'   posteriors); a named list for a tuple; labels are a factor.

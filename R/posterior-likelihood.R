@@ -17,7 +17,8 @@
 #' @param post a [Posterior()].
 #' @param n_mc_samples number S of draws a cell.
 #' @param noise `NULL`, or `list(z =, library =)` of standard normal draws to use in place of random ones: n x L and
-#'   n x 1 (and `z2`, n x L, for the `elbo()` of a [SCANVI()]); for `marginal_ll()` S x n x L and S x n x 1. In the order of `indices(post)`.
+#'   n x 1 (and `z2`, n x L, for the `elbo()` of a [SCANVI()]); for `marginal_ll()` S x n x L and S x n x 1. In the
+#'   order of `indices(post)`.
 #' @param seed integer that decides the draws; `NULL` draws one from R's generator.
 #' @return One number: the mean over the posterior's cells.
 #' @section Differences from scvi 0.6.8: `marginal_ll()` of the logistic normal latent distribution.

@@ -21,16 +21,17 @@
 #'
 #' * `classification_ratio` is 80 times the share of cells that have a label, so that one cell's label weighs the same
 #'   however many there are. The fixed 50 of [SemiSupervisedTrainer()] lets a few labels pull the latent space about:
-#'   with 20 labels of each of seven kinds of neurons (worm_l2, 2,701 cells) and else the same settings, accuracy is .943
-#'   (mean of three seeds), where 50 has .884.
+#'   with 20 labels of each of seven kinds of neurons (worm_l2, 2,701 cells) and else the same settings, accuracy is
+#'   .943 (mean of three seeds), where 50 has .884.
 #' * `n_epochs_scanvi` makes about 360 steps. Ten epochs of 1,556 cells are 130 steps, too few for the running means of
 #'   the classifier's batch normalisation, which move by a hundredth a step.
 #'
 #' With `classifier_parameters = list(n_layers = 0)` the classifier is linear, and is fitted alone by two epochs at a
 #' rate of .05 after each epoch, if nothing else is asked for. **Try it where many labels come from another sample**:
 #' cells of donor 107 in [example_pbmc()], told from the 954 labels of donor 101 (100 epochs of the VAE, three seeds),
-#' have an accuracy of .910 to .919 with the condition as batch and of .904 to .912 without a batch, where the default has
-#' .897 to .912 and .889 to .922. With the donor as batch one of three seeds stays at .885 (the default: .879 to .914).
+#' have an accuracy of .910 to .919 with the condition as batch and of .904 to .912 without a batch, where the default
+#' has .897 to .912 and .889 to .922. With the donor as batch one of three seeds stays at .885 (the default: .879 to
+#' .914).
 #' **Not where labels are few**: on worm_l2 a linear classifier had .889 and .893 (two seeds) where the
 #' default had .949 and .951.
 #'

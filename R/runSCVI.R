@@ -12,10 +12,10 @@
 #' @param n_latent dimension of the latent space.
 #' @param n_epochs number of epochs; `NULL` picks `min(400, round(400 * 20000 / n))` for n cells.
 #' @param name name of the reduced dimension.
-#' @param subset_row `NULL` (all genes), or the genes to use: names, indices or a mask. A few thousand highly variable ones
-#'   are a usual choice, see [highly_variable_genes()].
-#' @param covariates names of columns of `colData(x)` that the model is conditioned on beside the batch, or a data.frame with
-#'   one row a cell; see [GeneExpressionDataset()].
+#' @param subset_row `NULL` (all genes), or the genes to use: names, indices or a mask. A few thousand highly variable
+#'   ones are a usual choice, see [highly_variable_genes()].
+#' @param covariates names of columns of `colData(x)` that the model is conditioned on beside the batch, or a data.frame
+#'   with one row a cell; see [GeneExpressionDataset()].
 #' @param seed integer that decides everything random: weights, split and training; `NULL` draws one from R's generator.
 #' @param verbose show progress; `NULL`: in interactive sessions, but not while knitting.
 #' @param ... further arguments of [VAE()], [UnsupervisedTrainer()] and [train()], such as `reconstruction_loss = "nb"`,
@@ -90,7 +90,8 @@ sort_arguments <- function(given, caller, homes) {
 }
 
 # What is kept of a fit. The model goes to the object's metadata; what belongs to a cell goes to its internal column
-# data, so that it follows when the object is subset. The counts are not kept twice: posterior() reads them where they are.
+# data, so that it follows when the object is subset. The counts are not kept twice: posterior() reads them where they
+# are.
 store_fit <- function(x, name, trainer, assay.type, rows, seed) {
     dataset <- trainer@gene_dataset
     set <- rep(NA_character_, ncol(x))
@@ -120,7 +121,8 @@ store_fit <- function(x, name, trainer, assay.type, rows, seed) {
 fit_key <- function(name) paste0("rscvi_", name)
 covariate_key <- function(name) paste0("covariate_", name)
 
-# A number that two different fits do not share: it tells cells of another fit, which cbind() can bring in, from its own.
+# A number that two different fits do not share: it tells cells of another fit, which cbind() can bring in, from its
+# own.
 fingerprint <- function(model) sum(vapply(model@state$weights, function(w) sum(w * sin(seq_along(w))), numeric(1L)))
 
 #' The fitted posterior of a SingleCellExperiment

@@ -12,8 +12,8 @@
 #'   alone after each epoch.
 #'
 #' # The labelled set
-#' Where some cells have no label (`NA`), all cells that have one, unless `n_labelled_samples_per_class` says how many of
-#' each label. Where all have one, so many of each label, chosen at random by `seed`; all of a label that has fewer.
+#' Where some cells have no label (`NA`), all cells that have one, unless `n_labelled_samples_per_class` says how many
+#' of each label. Where all have one, so many of each label, chosen at random by `seed`; all of a label that has fewer.
 #'
 #' @inheritParams UnsupervisedTrainer
 #' @param model a [SCANVI()] or [VAEC()].
@@ -26,8 +26,8 @@
 #' @param early_stopping_kwargs list, see [UnsupervisedTrainer()]; metrics may also be `"accuracy"`, which is to become
 #'   large, with a `threshold` to match (0 .. 1), and `on` is `"full_dataset"` by default.
 #' @return A [SemiSupervisedTrainer-class] object, with [full_dataset()], [labelled_set()] and [unlabelled_set()].
-#' @section Errors: `rscvi_no_classifier` for other models; `rscvi_model_mismatch` if the model was built for other genes,
-#'   batches or labels; `rscvi_invalid_argument`, naming the argument, for the rest.
+#' @section Errors: `rscvi_no_classifier` for other models; `rscvi_model_mismatch` if the model was built for other
+#'   genes, batches or labels; `rscvi_invalid_argument`, naming the argument, for the rest.
 #' @section Differences from scvi 0.6.8: the classifier's loss is that of its probabilities (`double_softmax`); a label
 #'   with few cells is not topped up with cells of other labels; the alternate trainer does not see the labels of cells
 #'   outside the labelled set; labelled minibatches come in a new order each time the set is through.

@@ -21,8 +21,8 @@
 #' @param train_size,test_size shares of the cells, see "The split".
 #' @param n_iter_kl_warmup,n_epochs_kl_warmup the weight of the KL term of z rises linearly from 0 to 1 over so many
 #'   epochs, or if that is `NULL` over so many minibatches, or if both are `NULL` is 1 throughout.
-#' @param train_indices,test_indices `NULL`, or the cells of the two sets: indices, a logical mask or names. The cells in
-#'   neither are the validation set.
+#' @param train_indices,test_indices `NULL`, or the cells of the two sets: indices, a logical mask or names. The cells
+#'   in neither are the validation set.
 #' @param use_cuda `NULL` uses a GPU if there is one, `TRUE` asks for one, `FALSE` uses the CPU.
 #' @param metrics_to_monitor what else to record besides `"elbo"`: `"reconstruction_error"`, and for a model with a
 #'   classifier `"accuracy"`.
