@@ -23,7 +23,8 @@
 #'   after every epoch.
 #' @return `AdapterTrainer()`: an [AdapterTrainer-class] object, with [test_set()]. `train()`: **the smallest
 #'   `elbo_test_set`** of all paths and epochs in which it was computed, in nats per cell, visibly; that before training
-#'   is among them. The model is left as it was at that moment: decoder and dispersions never change by a bit.
+#'   is among them. (With another `save_best_state_metric` in `early_stopping_kwargs`: of each path's best epoch by that
+#'   metric.) The model is left as it was at that moment: decoder and dispersions never change by a bit.
 #'   [history()] has a first column `path`.
 #' @section Errors: `rscvi_model_mismatch` if the model was built for another data set; `rscvi_invalid_argument`, naming
 #'   the argument, for the rest.

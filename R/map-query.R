@@ -15,7 +15,8 @@
 #' A batch that the model knows by name uses the columns that it has; a new one starts as the mean of the known ones,
 #' and its columns alone are trained, for `n_epochs` epochs on the new cells. With `encode_covariates = FALSE`, the
 #' default of models, the encoder does not see the batch: places in latent space do not depend on this training, and
-#' decoded expression does. A model that was built without batches ignores them here as well.
+#' decoded expression does. A model that was built without batches ignores them here as well. The prior of the library
+#' size is that of the reference for batches that it has, and that of the new cells for others.
 #'
 #' # Labels
 #' Models with a classifier predict them. For others a cell gets the label that most of its `k` nearest reference cells
@@ -27,7 +28,8 @@
 #' ones, three seeds, 100 epochs of the VAE, accuracy: neighbours in a VAE's latent space .74 to .76, with
 #' `library = "observed"` .86 to .88; classifier of a SCANVI, trained as [runSCANVI()] does, .85 to .89, with
 #' `library = "observed"` .90 to .91 (two seeds). With `encode_covariates = TRUE`, training the encoder's columns made
-#' labels worse, not better: .82 fell to .79 in 100 epochs, .90 to .86 with `library = "observed"` (one seed each).
+#' labels worse, not better: .82 fell to .79 in 100 epochs, .90 to .86 with `library = "observed"` (one seed each, 50
+#' epochs of the VAE, a SCANVI with the defaults of [SemiSupervisedTrainer()]).
 #'
 #' @param post a [Posterior()] of a trained model, of the cells that labels are to come from.
 #' @param x the new cells: whatever [GeneExpressionDataset()] takes.
@@ -45,7 +47,9 @@
 #' @section Errors: `rscvi_no_common_genes` if `x` has none of the model's genes; `rscvi_unknown_labels` for labels that
 #'   the reference does not have; `rscvi_empty_cells` for cells without counts of the model's genes;
 #'   `rscvi_model_mismatch` for covariates that are not there or have unknown levels; those of
-#'   [GeneExpressionDataset()]. A warning `rscvi_few_genes` if less than half of the model's genes are there.
+#'   [GeneExpressionDataset()], such as `rscvi_degenerate_batch` for a batch of a single cell. Warnings:
+#'   `rscvi_few_genes` if less than half of the model's genes are there, `rscvi_too_few_cells` if fewer than three cells
+#'   leave nothing to train on.
 #' @examples
 #' sce <- example_pbmc()
 #' reference <- runSCVI(sce[, sce$batch == "ctrl"], batch = "batch", labels = "cell_type", n_epochs = 5, n_hidden = 32,
@@ -103,9 +107,9 @@ enough_to_train <- function(n_cells) {
 # Cells of a batch that the reference has are held against that batch's library sizes, not against their own.
 with_known_priors <- function(query, reference) {
     prior <- library_prior(reference)
-    at <- match(as.character(query@batch), as.character(prior$batch[prior$n_cells > 0]))
-    known <- !is.na(at)
     prior <- prior[prior$n_cells > 0, ]
+    at <- match(as.character(query@batch), as.character(prior$batch))
+    known <- !is.na(at)
     query@local_means[known] <- prior$mean[at[known]]
     query@local_vars[known] <- prior$var[at[known]]
     query

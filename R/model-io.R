@@ -117,7 +117,7 @@ restore_options <- function(options, real = c("dropout_rate", "y_prior")) {
         if (is.list(x)) x <- unlist(x)
         if (name %in% real && !is.null(x)) as.double(x) else x
     }
-    sapply(names(options), restore, simplify = FALSE)
+    stats::setNames(lapply(names(options), restore), names(options))
 }
 
 # All or nothing: the core checks every tensor before it changes one.

@@ -116,3 +116,13 @@ test_that("what cannot be adapted to is refused, with a remedy", {
     expect_refused(AdapterTrainer(scanvi, partly, Posterior(scanvi, partly, indices = 1:10)), "7 cells.*no label")
     expect_error(train(base, n_path = 3), "unused argument")
 })
+
+test_that("the value that is returned is that of the encoders that the model is left with", {
+    dataset <- small_dataset(n_cells = 60)
+    post <- Posterior(small_model(dataset), dataset)
+    adapter <- AdapterTrainer(model(post), dataset, post, frequency = 1, metrics_to_monitor = "reconstruction_error",
+        early_stopping_kwargs = list(save_best_state_metric = "reconstruction_error"), batch_size = 16)
+    returned <- train(adapter, n_epochs = 6, n_path = 1, lr = 1e-2, seed = 3, verbose = FALSE)
+    curve <- history(adapter)
+    expect_identical(returned, curve$elbo_test_set[which.min(curve$reconstruction_error_test_set)])
+})

@@ -157,3 +157,9 @@ test_that("accuracies of a posterior count the cells that have a label", {
     expect_identical(accuracy(update_sampler_indices(all, 31:40)), NA_real_)
     expect_refused(hierarchical_accuracy(all), "no groups of labels")
 })
+
+test_that("a semi-supervised trainer says what it takes in place of a classifier", {
+    dataset <- small_dataset()
+    expect_error(SemiSupervisedTrainer(Classifier(dataset, n_hidden = 4, seed = 1), dataset),
+        class = "rscvi_no_model_of_counts")
+})

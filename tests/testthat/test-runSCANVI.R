@@ -68,3 +68,18 @@ test_that("what cannot be is refused, by name", {
     refuse(run(speed = 3), "Unknown argument.*speed")
     refuse(run(labels = 1:3), "labels.*90")
 })
+
+test_that("arguments that are handed on are checked before they are looked at", {
+    sce <- SingleCellExperiment::SingleCellExperiment(list(counts = toy), colData = data.frame(type = toy_labels))
+    refuse <- function(message, ...) {
+        expect_error(runSCANVI(sce, labels = "type", n_epochs = 1, ...), message, class = "rscvi_invalid_argument")
+    }
+    refuse("`classifier_parameters`", classifier_parameters = 0)
+    refuse("batch_size", batch_size = "a")
+    refuse("batch_size", data_loader_kwargs = list(batch_size = 0))
+    # Several names for what is not known.
+    sce$type <- rep(c("T", "B", "?", "unknown"), 6)
+    out <- runSCANVI(sce, labels = "type", unlabeled = c("?", "unknown"), n_epochs = 1, n_epochs_scanvi = 1, n_hidden = 8,
+        n_latent = 2, seed = 1)
+    expect_identical(levels(out$scanvi_label), c("B", "T"))
+})
