@@ -44,6 +44,9 @@ deb_installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep
 
 deb_available() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
 
+# A bare system has no lists. What is installed looks available even so: asking for a package does not tell.
+apt_has_lists() { ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1; }
+
 # --- what is missing -----------------------------------------------------------------------------
 
 # The packages in field $1 of DESCRIPTION, one a line, with the least version after a space if there is one.
@@ -158,8 +161,7 @@ choose_debs() {
 }
 
 install_missing() {
-  # A bare system has no lists at all; without them nothing looks available.
-  deb_available make || apt_update
+  apt_has_lists || apt_update
   choose_debs
   [ -n "$debs" ] || return 0
   apt_update
