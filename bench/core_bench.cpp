@@ -1,10 +1,11 @@
 // How long the core takes for its jobs, without R, beside the dense matrix products that a training step needs.
 //
 //   cmake -S . -B build -DRSCVI_BENCH=ON && cmake --build build -j2 --target core_bench
-//   build/core_bench [--cells 20000] [--genes 2000] [--density 0.1] [--threads 1] [--repetitions 3] [--cuda]
+//   build/core_bench [--cells 20000] [--genes 2000] [--density 0.1] [--threads 1] [--repetitions 3] [--job PART] [--cuda]
 //
 // Counts are made up: each cell has density * genes of the genes on. Architecture: one hidden layer of 128 units, 10
-// latent dimensions, ZINB, minibatches of 128. Jobs take turns, and each line is the median of its repetitions.
+// latent dimensions, ZINB, minibatches of 128. Jobs take turns, and each line is the median of its repetitions. --job: those
+// with that part in their name alone.
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -33,6 +34,7 @@ namespace {
 struct Settings {
   std::int64_t cells = 20000, genes = 2000, threads = 1, repetitions = 3;
   double density = 0.1;
+  std::string job;
   bool cuda = false;
 };
 
@@ -48,11 +50,12 @@ Settings parse(int argc, char** argv) {
                                                         {"--genes", &settings.genes},
                                                         {"--threads", &settings.threads},
                                                         {"--repetitions", &settings.repetitions}};
-    if (k + 1 == argc || (whole.count(name) == 0 && name != "--density")) {
+    if (k + 1 == argc || (whole.count(name) == 0 && name != "--density" && name != "--job")) {
       throw std::invalid_argument("unknown option or no value: " + name);
     }
     const std::string value = argv[++k];
     if (name == "--density") settings.density = std::stod(value);
+    else if (name == "--job") settings.job = value;
     else *whole.at(name) = std::stoll(value);
   }
   return settings;
@@ -153,7 +156,7 @@ int main(int argc, char** argv) {
   training.n_epochs = 1;
   SampleScaleOptions scale;
   double sum = 0;  // so that nothing is left out as unused
-  const std::vector<std::pair<std::string, std::function<void()>>> jobs = {
+  std::vector<std::pair<std::string, std::function<void()>>> jobs = {
       {"dense products of an epoch", [&] { dense_products(settings, device); }},
       {"training epoch",
        [&] {
@@ -168,6 +171,9 @@ int main(int argc, char** argv) {
                       [&](const BlockPlace&, const at::Tensor& block) { sum += block.numel() > 0 ? 1 : 0; });
        }},
       {"marginal_ll(100), 1,000 cells", [&] { sum += negative_marginal_ll(thousand, 100, Noise(), random); }}};
+
+  const auto unwanted = [&](const auto& job) { return job.first.find(settings.job) == std::string::npos; };
+  jobs.erase(std::remove_if(jobs.begin(), jobs.end(), unwanted), jobs.end());
 
   std::map<std::string, std::vector<double>> times;
   for (std::int64_t k = 0; k <= settings.repetitions; ++k) {

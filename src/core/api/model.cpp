@@ -63,11 +63,11 @@ at::Tensor continuous_covariates(const Cells& cells, std::int64_t n_cells, const
 
 Minibatch to_minibatch(const Cells& cells, const VaeImpl& vae) {
   Minibatch minibatch;
-  minibatch.x = to_tensor(cells.x);
-  if (!minibatch.x.defined() || minibatch.x.dim() != 2 || minibatch.x.size(1) != vae.options().n_input) {
+  const at::Tensor x = to_tensor(cells.x);
+  if (!x.defined() || x.dim() != 2 || x.size(1) != vae.options().n_input) {
     throw InvalidArgument("x must be a matrix of cells x " + std::to_string(vae.options().n_input) + " genes");
   }
-  const std::int64_t n = minibatch.x.size(0);
+  const std::int64_t n = x.size(0);
   check_codes(cells.batch_index, n, vae.options().n_batch, "batch_index");
   check_codes(cells.label, n, vae.options().n_labels, "y");
   const auto per_cell = [&](const Array& array, const char* name) {
@@ -80,7 +80,7 @@ Minibatch to_minibatch(const Cells& cells, const VaeImpl& vae) {
   minibatch.continuous = continuous_covariates(cells, n, vae);
   minibatch.local_l_mean = per_cell(cells.local_l_mean, "local_l_mean");
   minibatch.local_l_var = per_cell(cells.local_l_var, "local_l_var");
-  minibatch.x = minibatch.x.to(vae.device());
+  minibatch.x = x.to(vae.device());
   minibatch.batch_index = codes_to_tensor(cells.batch_index);
   minibatch.label = codes_to_tensor(cells.label);
   if (minibatch.batch_index.defined()) minibatch.batch_index = minibatch.batch_index.to(vae.device());

@@ -74,7 +74,7 @@ void for_each_minibatch(const Posterior& posterior,
     const rscvi::Posterior core = to_core(posterior);
     rscvi::for_each_minibatch(core, [&](const Minibatch& minibatch, std::int64_t start) {
       Cells cells;
-      cells.x = to_array(minibatch.x);
+      cells.x = to_array(minibatch.x.dense());
       cells.local_l_mean = to_array(minibatch.local_l_mean.squeeze(1));
       cells.local_l_var = to_array(minibatch.local_l_var.squeeze(1));
       cells.batch_index = to_codes(minibatch.batch_index);

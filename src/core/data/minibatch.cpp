@@ -7,15 +7,10 @@
 namespace rscvi {
 namespace {
 
-at::Tensor dense_counts(const CellSource& source, const std::int64_t* cells, std::int64_t n) {
+CellMatrix read_counts(const CellSource& source, const std::int64_t* cells, std::int64_t n) {
   CsrBlock block;
   source.read(cells, n, block);
-  at::Tensor x = at::zeros({n, source.n_genes()}, at::kFloat);
-  float* row = x.data_ptr<float>();
-  for (std::int64_t r = 0; r < n; ++r, row += source.n_genes()) {
-    for (std::int64_t k = block.indptr[r]; k < block.indptr[r + 1]; ++k) row[block.gene[k]] = block.value[k];
-  }
-  return x;
+  return CellMatrix(std::move(block), source.n_genes());
 }
 
 template <class T>
@@ -44,7 +39,7 @@ Minibatch gather_minibatch(const Dataset& dataset, const std::int64_t* cells, st
   }
   const CellSource& source = kind == CountsKind::corrupted ? *dataset.corrupted : *dataset.counts;
   Minibatch minibatch;
-  minibatch.x = dense_counts(source, cells, n).to(device);
+  minibatch.x = read_counts(source, cells, n).to(device);
   minibatch.local_l_mean = select(dataset.local_mean, cells, n, at::kFloat).unsqueeze(1).to(device);
   minibatch.local_l_var = select(dataset.local_var, cells, n, at::kFloat).unsqueeze(1).to(device);
   minibatch.batch_index = select(dataset.batch, cells, n, at::kLong).to(device);

@@ -3,17 +3,18 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "core/data/cell_matrix.h"
 #include "core/data/conditions.h"
 #include "core/data/dataset.h"
 
 namespace rscvi {
 
 struct Minibatch : Conditions {
-  at::Tensor x;             // (B, G) float32 counts
+  CellMatrix x;             // (B, G) counts
   at::Tensor local_l_mean;  // (B, 1) float32
   at::Tensor local_l_var;   // (B, 1) float32
 
-  std::int64_t size() const { return x.size(0); }
+  std::int64_t size() const { return x.n_cells(); }
 };
 
 enum class CountsKind { observed, corrupted };

@@ -1,21 +1,31 @@
 // Log-likelihood of counts, summed over genes, differentiable in every parameter.
 //
-// Shapes: x (B, G); mu and pi (B, G); theta (G) for one dispersion a gene or (B, G). Result (B), in nats.
-// On the CPU value and derivatives come from one fused pass (count_kernels.h); elsewhere, and where `fused` is false,
-// the same formulas are composed of LibTorch operators, which is also what the tests hold the fused pass against.
+// On the CPU value and derivatives come from one fused pass (count_rows.h); elsewhere, and where `fused` is false, the
+// same formulas are composed of LibTorch operators, which is also what the tests hold the fused pass against.
 #pragma once
 
 #include <ATen/core/Tensor.h>
+
+#include "core/data/cell_matrix.h"
 
 namespace rscvi {
 
 enum class CountDistribution { zinb, nb, poisson };
 
-// theta is ignored by poisson, pi by poisson and nb; they may be undefined there.
-at::Tensor log_likelihood(CountDistribution distribution, const at::Tensor& x, const at::Tensor& mu,
-                          const at::Tensor& theta, const at::Tensor& pi, bool fused = true);
+// What a decoder says of N draws of B cells, all cells once, then all again, ...: draw r is of cell r mod B.
+//   rho = softmax(scale),  mu = exp(log_library) rho,  theta = exp(log_theta),  pi = dropout
+struct CountLogits {
+  at::Tensor scale;        // (N, G)
+  at::Tensor log_library;  // (N, 1)
+  at::Tensor log_theta;    // (G), (N, G), or, where no gradient is asked for, (B, G); Poisson has none
+  at::Tensor dropout;      // (N, G); zero-inflated counts alone
+};
 
-// The same per entry, without derivatives; all tensors of one shape and type, on the CPU.
+// ln p(x | logits) of each draw, (N), in nats. What a distribution has no use for may be undefined.
+at::Tensor log_likelihood(CountDistribution distribution, const CellMatrix& x, const CountLogits& logits,
+                          bool fused = true);
+
+// ln p of each entry, without derivatives, from mu, theta and pi; all tensors of one shape and type, on the CPU.
 at::Tensor log_probability(CountDistribution distribution, const at::Tensor& x, const at::Tensor& mu,
                            const at::Tensor& theta, const at::Tensor& pi);
 

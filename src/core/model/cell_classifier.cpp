@@ -25,7 +25,7 @@ void CellClassifier::to(c10::Device device) {
   if (!sampling_model_.is_empty()) sampling_model_->to(device);
 }
 
-at::Tensor CellClassifier::features(const at::Tensor& x, const Conditions& conditions) const {
+CellMatrix CellClassifier::features(const CellMatrix& x, const Conditions& conditions) const {
   if (sampling_model_.is_empty()) return x;
   const at::NoGradGuard no_grad;
   Vae model = sampling_model_;  // shares the networks
@@ -34,7 +34,7 @@ at::Tensor CellClassifier::features(const at::Tensor& x, const Conditions& condi
   return with_library_ ? at::cat({z, model->encode_library(x, conditions, unused).mean}, 1) : z;
 }
 
-at::Tensor CellClassifier::log_probabilities(const at::Tensor& x, const Conditions& conditions,
+at::Tensor CellClassifier::log_probabilities(const CellMatrix& x, const Conditions& conditions,
                                              RandomStream& random) const {
   Classifier classifier = classifier_;
   return classifier->forward(features(x, conditions), random);

@@ -21,10 +21,10 @@ class CellClassifier {
 
   // What the classifier sees of counts (B, G). The sampling model may look at batch and covariates. No gradient passes
   // through.
-  at::Tensor features(const at::Tensor& x, const Conditions& conditions) const;
+  CellMatrix features(const CellMatrix& x, const Conditions& conditions) const;
 
   // ln q(y | x), (B, K).
-  at::Tensor log_probabilities(const at::Tensor& x, const Conditions& conditions, RandomStream& random) const;
+  at::Tensor log_probabilities(const CellMatrix& x, const Conditions& conditions, RandomStream& random) const;
 
  private:
   Classifier classifier_;

@@ -41,7 +41,7 @@ at::Tensor ScanviImpl::classify_z1(const at::Tensor& z1, RandomStream& random) {
   return log_q + (log_group - at::log(share + smallest_share)).index_select(1, group);
 }
 
-at::Tensor ScanviImpl::classify(const at::Tensor& x, const Conditions& conditions, RandomStream& random) {
+at::Tensor ScanviImpl::classify(const CellMatrix& x, const Conditions& conditions, RandomStream& random) {
   return classify_z1(encode_z(x, conditions, random).mean, random);
 }
 
@@ -53,11 +53,9 @@ LossTerms ScanviImpl::terms_of_z1(const Minibatch& minibatch, const Noise& noise
                                   RandomStream& random) {
   const EncodedCells encoded = encode(minibatch.x, minibatch, random);
   const LatentDraw drawn = draw(encoded, std::nullopt, noise, random);
-  const bool want_dropout = options_.reconstruction_loss == ReconstructionLoss::zinb;
-  const CountParameters parameters = decode(drawn, minibatch, want_dropout, random);
   z1 = drawn.z;
   LossTerms terms;
-  terms.reconst_loss = -log_likelihood(minibatch.x, parameters);
+  terms.reconst_loss = -log_likelihood(minibatch.x, drawn, minibatch, random);
   terms.kl_z1 = log_normal(z1, encoded.qz_m, encoded.qz_v);
   terms.kl_l = kl_of_library({encoded.ql_m, encoded.ql_v}, minibatch);
   return terms;

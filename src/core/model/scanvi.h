@@ -12,7 +12,7 @@ class ScanviImpl : public LabelledVaeImpl {
   ScanviImpl(const VaeOptions& options, RandomStream& random);
 
   // Of the mean of z1. With groups of labels: the group's probability times that of the label within it.
-  at::Tensor classify(const at::Tensor& x, const Conditions& conditions, RandomStream& random) override;
+  at::Tensor classify(const CellMatrix& x, const Conditions& conditions, RandomStream& random) override;
   // noise.z and noise.library as of a VAE; noise.z2.
   LossTerms loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random) override;
   LossTerms unlabelled_loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random) override;

@@ -60,8 +60,8 @@ at::Tensor standardised(const std::vector<ContinuousCovariate>& covariates, cons
 }
 
 // ln of the number of counts, (B, 1); 0 for a cell without any, as the prior of the library takes it.
-at::Tensor log_total(const at::Tensor& x) {
-  const at::Tensor total = x.sum(1, /*keepdim=*/true);
+at::Tensor log_total(const CellMatrix& x) {
+  const at::Tensor total = x.totals();
   return at::where(total > 0, at::log(total), at::zeros_like(total));
 }
 
@@ -142,25 +142,25 @@ VaeImpl::VaeImpl(const VaeOptions& options, RandomStream& random) : options_(opt
 
 c10::Device VaeImpl::device() const { return parameters().front().device(); }
 
-at::Tensor VaeImpl::encoder_input(const at::Tensor& x) const { return options_.log_variational ? at::log1p(x) : x; }
+CellMatrix VaeImpl::encoder_input(const CellMatrix& x) const { return options_.log_variational ? x.log1p() : x; }
 
-GaussianParameters VaeImpl::encode_z(const at::Tensor& x, const Conditions& conditions, RandomStream& random) {
+GaussianParameters VaeImpl::encode_z(const CellMatrix& x, const Conditions& conditions, RandomStream& random) {
   return z_encoder_->forward(encoder_input(x), covariates_of(options_, conditions), random);
 }
 
-GaussianParameters VaeImpl::encode_library(const at::Tensor& x, const Conditions& conditions, RandomStream& random) {
+GaussianParameters VaeImpl::encode_library(const CellMatrix& x, const Conditions& conditions, RandomStream& random) {
   if (l_encoder_) return l_encoder_->forward(encoder_input(x), covariates_of(options_, conditions), random);
   const at::Tensor library = log_total(x);
   return {library, at::zeros_like(library)};
 }
 
-EncodedCells VaeImpl::encode(const at::Tensor& x, const Conditions& conditions, RandomStream& random) {
+EncodedCells VaeImpl::encode(const CellMatrix& x, const Conditions& conditions, RandomStream& random) {
   const GaussianParameters z = encode_z(x, conditions, random), l = encode_library(x, conditions, random);
   return {z.mean, z.variance, l.mean, l.variance};
 }
 
 at::Tensor VaeImpl::kl_of_library(const GaussianParameters& ql, const Minibatch& minibatch) const {
-  if (!l_encoder_) return at::zeros({minibatch.size()}, minibatch.x.options());
+  if (!l_encoder_) return at::zeros({minibatch.size()}, ql.mean.options());
   return kl_between_normals(ql.mean, ql.variance, minibatch.local_l_mean, minibatch.local_l_var);
 }
 
@@ -183,36 +183,47 @@ LatentDraw VaeImpl::draw_z(const GaussianParameters& qz, std::optional<std::int6
   return draw;
 }
 
-at::Tensor VaeImpl::dispersion(const at::Tensor& batch_index, const at::Tensor& label) const {
-  if (options_.dispersion == Dispersion::gene) return at::exp(px_r_);
+at::Tensor VaeImpl::log_dispersion(const at::Tensor& batch_index, const at::Tensor& label) const {
+  if (options_.dispersion == Dispersion::gene) return px_r_;
   const bool by_batch = options_.dispersion == Dispersion::gene_batch;
   const at::Tensor& code = by_batch ? batch_index : label;
   if (!code.defined()) {
     throw InvalidArgument(by_batch ? "batch_index is needed: this model has one dispersion a gene and batch"
                                    : "y is needed: this model has one dispersion a gene and label");
   }
-  return at::exp(px_r_.t().index_select(0, code));
+  return px_r_.t().index_select(0, code);
 }
 
-CountParameters VaeImpl::decode(const LatentDraw& draw, const Conditions& conditions, bool want_dropout,
-                                RandomStream& random) {
+CountLogits VaeImpl::decode_logits(const LatentDraw& draw, const Conditions& conditions, bool want_dropout,
+                                   RandomStream& random) {
   const bool many = draw.z.dim() == 3;
-  const at::Tensor z = many ? draw.z.flatten(0, 1) : draw.z;
   const Conditions of_draws = many ? repeated(conditions, draw.z.size(0)) : conditions;
   DecoderWants wants;
   wants.dispersion = options_.dispersion == Dispersion::gene_cell;
   wants.dropout = want_dropout;
-  const DecoderOutput decoded = decoder_->forward(z, covariates_of(options_, of_draws), wants, random);
+  const DecoderOutput decoded =
+      decoder_->forward(many ? draw.z.flatten(0, 1) : draw.z, covariates_of(options_, of_draws), wants, random);
+  CountLogits logits;
+  logits.scale = decoded.scale_logits;
+  if (draw.library.defined()) logits.log_library = draw.library.reshape({-1, 1});
+  logits.log_theta = wants.dispersion ? decoded.log_dispersion : log_dispersion(conditions.batch_index, conditions.label);
+  logits.dropout = decoded.dropout;
+  return logits;
+}
 
+CountParameters VaeImpl::decode(const LatentDraw& draw, const Conditions& conditions, bool want_dropout,
+                                RandomStream& random) {
+  const CountLogits logits = decode_logits(draw, conditions, want_dropout, random);
+  const bool many = draw.z.dim() == 3;
   const auto shaped = [&](const at::Tensor& out) {
     return many && out.defined() ? out.view({draw.z.size(0), draw.z.size(1), out.size(-1)}) : out;
   };
   CountParameters parameters;
-  parameters.px_scale = shaped(decoded.scale);
+  parameters.px_scale = shaped(at::softmax(logits.scale, -1));
   if (draw.library.defined()) parameters.px_rate = at::exp(draw.library) * parameters.px_scale;
-  parameters.px_r = wants.dispersion ? at::exp(shaped(decoded.log_dispersion))
-                                       : dispersion(conditions.batch_index, conditions.label);
-  parameters.px_dropout = shaped(decoded.dropout);
+  const at::Tensor theta = at::exp(logits.log_theta);
+  parameters.px_r = options_.dispersion == Dispersion::gene_cell ? shaped(theta) : theta;
+  parameters.px_dropout = shaped(logits.dropout);
   return parameters;
 }
 
@@ -224,9 +235,12 @@ at::Tensor VaeImpl::scale_logits(const at::Tensor& hidden, std::int64_t first, s
   return decoder_->scale_logits(hidden, first, n);
 }
 
-at::Tensor VaeImpl::log_likelihood(const at::Tensor& x, const CountParameters& parameters) const {
-  return rscvi::log_likelihood(distribution_of(options_.reconstruction_loss), x, parameters.px_rate, parameters.px_r,
-                               parameters.px_dropout);
+at::Tensor VaeImpl::log_likelihood(const CellMatrix& x, const LatentDraw& draw, const Conditions& conditions,
+                                   RandomStream& random) {
+  const bool want_dropout = options_.reconstruction_loss == ReconstructionLoss::zinb;
+  const CountLogits logits = decode_logits(draw, conditions, want_dropout, random);
+  const at::Tensor log_p = rscvi::log_likelihood(distribution_of(options_.reconstruction_loss), x, logits);
+  return draw.z.dim() == 3 ? log_p.view({draw.z.size(0), draw.z.size(1)}) : log_p;
 }
 
 at::Tensor VaeImpl::draw_counts(const CountParameters& parameters, RandomStream& random) const {
@@ -237,9 +251,7 @@ at::Tensor VaeImpl::draw_counts(const CountParameters& parameters, RandomStream&
 LossTerms VaeImpl::loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random) {
   const EncodedCells encoded = encode(minibatch.x, minibatch, random);
   const LatentDraw drawn = draw(encoded, std::nullopt, noise, random);
-  const bool want_dropout = options_.reconstruction_loss == ReconstructionLoss::zinb;
-  const CountParameters parameters = decode(drawn, minibatch, want_dropout, random);
-  return {-log_likelihood(minibatch.x, parameters), kl_to_standard_normal(encoded.qz_m, encoded.qz_v),
+  return {-log_likelihood(minibatch.x, drawn, minibatch, random), kl_to_standard_normal(encoded.qz_m, encoded.qz_v),
           kl_of_library({encoded.ql_m, encoded.ql_v}, minibatch), at::Tensor(), at::Tensor()};
 }
 
@@ -247,7 +259,7 @@ at::Tensor VaeImpl::objective(const LossTerms& terms, double kl_weight) const {
   return terms.reconst_loss + terms.kl_l + kl_weight * terms.kl_z;
 }
 
-at::Tensor VaeImpl::classify(const at::Tensor&, const Conditions&, RandomStream&) {
+at::Tensor VaeImpl::classify(const CellMatrix&, const Conditions&, RandomStream&) {
   throw InvalidArgument("this model predicts no labels: it has no classifier");
 }
 

@@ -16,6 +16,7 @@
 
 #include "core/base/random.h"
 #include "core/data/minibatch.h"
+#include "core/distributions/counts.h"
 #include "core/model/vae_options.h"
 #include "core/nn/decoder.h"
 #include "core/nn/encoder.h"
@@ -67,10 +68,10 @@ class VaeImpl : public torch::nn::Module {
   c10::Device device() const;
 
   // The encoders of a VAEC see the label; batch and covariates are seen with options.encode_covariates alone.
-  EncodedCells encode(const at::Tensor& x, const Conditions& conditions, RandomStream& random);
+  EncodedCells encode(const CellMatrix& x, const Conditions& conditions, RandomStream& random);
   // Its two halves. An observed library has variance 0.
-  GaussianParameters encode_z(const at::Tensor& x, const Conditions& conditions, RandomStream& random);
-  GaussianParameters encode_library(const at::Tensor& x, const Conditions& conditions, RandomStream& random);
+  GaussianParameters encode_z(const CellMatrix& x, const Conditions& conditions, RandomStream& random);
+  GaussianParameters encode_library(const CellMatrix& x, const Conditions& conditions, RandomStream& random);
 
   // One draw (n_samples absent) of shape (B, .), or n_samples draws of shape (S, B, .).
   LatentDraw draw(const EncodedCells& encoded, std::optional<std::int64_t> n_samples, const Noise& noise,
@@ -89,8 +90,9 @@ class VaeImpl : public torch::nn::Module {
   at::Tensor decode_hidden(const at::Tensor& z, const Conditions& conditions, RandomStream& random);
   at::Tensor scale_logits(const at::Tensor& hidden, std::int64_t first, std::int64_t n);
 
-  // ln p(x | parameters), (B).
-  at::Tensor log_likelihood(const at::Tensor& x, const CountParameters& parameters) const;
+  // ln p(x | z, l) of one draw, (B), or of S draws, (S, B).
+  at::Tensor log_likelihood(const CellMatrix& x, const LatentDraw& draw, const Conditions& conditions,
+                            RandomStream& random);
 
   // Counts drawn from p(x | parameters), of px_rate's shape. The parameters may be of some genes alone.
   at::Tensor draw_counts(const CountParameters& parameters, RandomStream& random) const;
@@ -104,20 +106,25 @@ class VaeImpl : public torch::nn::Module {
 
   // Models with a classifier alone; InvalidArgument for others.
   // ln q(y | x), (B, K).
-  virtual at::Tensor classify(const at::Tensor& x, const Conditions& conditions, RandomStream& random);
+  virtual at::Tensor classify(const CellMatrix& x, const Conditions& conditions, RandomStream& random);
   // loss_terms() without a look at the labels: averaged over q(y | x).
   virtual LossTerms unlabelled_loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random);
 
  protected:
-  at::Tensor encoder_input(const at::Tensor& x) const;
   // KL(q(l | x) || p(l)), (B); 0 for an observed library.
   at::Tensor kl_of_library(const GaussianParameters& ql, const Minibatch& minibatch) const;
-  virtual at::Tensor dispersion(const at::Tensor& batch_index, const at::Tensor& label) const;
+  // ln theta: (G), or (B, G) by the cells' batch or label.
+  virtual at::Tensor log_dispersion(const at::Tensor& batch_index, const at::Tensor& label) const;
 
   VaeOptions options_;
   at::Tensor px_r_;  // ln theta: (G), (G, n_batch) or (G, n_labels); undefined for dispersion per cell
 
  private:
+  CellMatrix encoder_input(const CellMatrix& x) const;
+  // What the decoder says of S * B draws, or of B; its ln theta may be of the cells alone.
+  CountLogits decode_logits(const LatentDraw& draw, const Conditions& conditions, bool want_dropout,
+                            RandomStream& random);
+
   Encoder z_encoder_{nullptr};
   Encoder l_encoder_{nullptr};  // empty for an observed library
   std::shared_ptr<CountDecoder> decoder_;

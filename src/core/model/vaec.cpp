@@ -25,8 +25,8 @@ VaecImpl::VaecImpl(const VaeOptions& options, RandomStream& random) : LabelledVa
   classifier_ = register_module("classifier", make_classifier(options.n_input, n_labels(), random));
 }
 
-at::Tensor VaecImpl::classify(const at::Tensor& x, const Conditions&, RandomStream& random) {
-  return classifier_->forward(at::log1p(x), random);
+at::Tensor VaecImpl::classify(const CellMatrix& x, const Conditions&, RandomStream& random) {
+  return classifier_->forward(x.log1p(), random);
 }
 
 LossTerms VaecImpl::loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random) {
@@ -40,28 +40,26 @@ LossTerms VaecImpl::unlabelled_loss_terms(const Minibatch& minibatch, const Nois
   const GaussianParameters ql = encode_library(minibatch.x, minibatch, random);
 
   // Every cell with every label. As in 0.6.8 the library is encoded and drawn anew for each.
-  const at::Tensor x = minibatch.x.repeat({k, 1});
+  const CellMatrix x = minibatch.x.repeated(k);
   Conditions conditions = repeated(minibatch, k);
   conditions.label = every_label(k, n, minibatch.x.device());
   const EncodedCells encoded = encode(x, conditions, random);
   const LatentDraw drawn = draw(encoded, std::nullopt, noise, random);
-  const bool want_dropout = options_.reconstruction_loss == ReconstructionLoss::zinb;
-  const CountParameters parameters = decode(drawn, conditions, want_dropout, random);
 
   const at::Tensor log_q = classify(minibatch.x, minibatch, random);
   const at::Tensor q = at::exp(log_q);
   LossTerms terms;
-  terms.reconst_loss = average_over_labels(-log_likelihood(x, parameters), q);
+  terms.reconst_loss = average_over_labels(-log_likelihood(x, drawn, conditions, random), q);
   terms.kl_z = average_over_labels(kl_to_standard_normal(encoded.qz_m, encoded.qz_v), q);
   terms.kl_l = kl_of_library(ql, minibatch);
   terms.kl_y = kl_of_labels(log_q);
   return terms;
 }
 
-at::Tensor VaecImpl::dispersion(const at::Tensor& batch_index, const at::Tensor& label) const {
+at::Tensor VaecImpl::log_dispersion(const at::Tensor& batch_index, const at::Tensor& label) const {
   const bool twice = in_loss_ && options_.encode_labels_twice && options_.dispersion == Dispersion::gene_label;
-  if (!twice) return VaeImpl::dispersion(batch_index, label);
-  return at::exp(px_r_.select(1, 0) + px_r_.select(1, 1));
+  if (!twice) return VaeImpl::log_dispersion(batch_index, label);
+  return px_r_.select(1, 0) + px_r_.select(1, 1);
 }
 
 }  // namespace rscvi

@@ -11,13 +11,13 @@ class VaecImpl : public LabelledVaeImpl {
   VaecImpl(const VaeOptions& options, RandomStream& random);
 
   // Of ln(1 + x), whatever the encoders see.
-  at::Tensor classify(const at::Tensor& x, const Conditions& conditions, RandomStream& random) override;
+  at::Tensor classify(const CellMatrix& x, const Conditions& conditions, RandomStream& random) override;
   // noise: z (K * B, L) and library (K * B, 1), label by label.
   LossTerms loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random) override;
   LossTerms unlabelled_loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random) override;
 
  private:
-  at::Tensor dispersion(const at::Tensor& batch_index, const at::Tensor& label) const override;
+  at::Tensor log_dispersion(const at::Tensor& batch_index, const at::Tensor& label) const override;
 
   Classifier classifier_{nullptr};
   bool in_loss_ = false;  // see VaeOptions::encode_labels_twice

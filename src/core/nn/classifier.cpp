@@ -17,13 +17,20 @@ ClassifierImpl::ClassifierImpl(const FullyConnectedOptions& block, std::int64_t 
   logits_ = layers->register_module("1", Linear(n_in, n_labels, random));
 }
 
-at::Tensor ClassifierImpl::forward(const at::Tensor& features, RandomStream& random) {
+template <class Input>
+at::Tensor ClassifierImpl::forward(const Input& features, RandomStream& random) {
   return at::log_softmax(logits(features, random), -1);
 }
 
-at::Tensor ClassifierImpl::logits(const at::Tensor& features, RandomStream& random) {
+template <class Input>
+at::Tensor ClassifierImpl::logits(const Input& features, RandomStream& random) {
   return logits_->forward(hidden_->forward(features, {}, random));
 }
+
+template at::Tensor ClassifierImpl::forward(const at::Tensor&, RandomStream&);
+template at::Tensor ClassifierImpl::forward(const CellMatrix&, RandomStream&);
+template at::Tensor ClassifierImpl::logits(const at::Tensor&, RandomStream&);
+template at::Tensor ClassifierImpl::logits(const CellMatrix&, RandomStream&);
 
 Classifier make_classifier(std::int64_t n_in, std::int64_t n_labels, const ClassifierOptions& options,
                            RandomStream& random) {

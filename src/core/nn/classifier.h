@@ -12,9 +12,12 @@ class ClassifierImpl : public torch::nn::Module {
   ClassifierImpl(const FullyConnectedOptions& block, std::int64_t n_labels, RandomStream& random);
 
   // (B, n_in) -> (B, n_labels): ln probability of each label.
-  at::Tensor forward(const at::Tensor& features, RandomStream& random);
+  // Features: a tensor, or cells x genes.
+  template <class Input>
+  at::Tensor forward(const Input& features, RandomStream& random);
   // What that is the logarithm of the softmax of.
-  at::Tensor logits(const at::Tensor& features, RandomStream& random);
+  template <class Input>
+  at::Tensor logits(const Input& features, RandomStream& random);
 
   std::int64_t n_in() const { return n_in_; }
   std::int64_t n_labels() const { return n_labels_; }

@@ -16,7 +16,7 @@ DecoderOutput DecoderImpl::forward(const at::Tensor& z, const Covariates& covari
                                    RandomStream& random) {
   const at::Tensor h = hidden(z, covariates, random);
   DecoderOutput out;
-  out.scale = at::softmax(px_scale_decoder_->forward(h), -1);
+  out.scale_logits = px_scale_decoder_->forward(h);
   if (wants.dispersion) out.log_dispersion = px_r_decoder_->forward(h);
   if (wants.dropout) out.dropout = px_dropout_decoder_->forward(h);
   return out;

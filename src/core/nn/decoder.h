@@ -5,14 +5,14 @@
 
 namespace rscvi {
 
-// What of the decoder is wanted: the softmax over genes always, the two others cost a matrix product each.
+// What of the decoder is wanted: the logits of the shares always, the two others cost a matrix product each.
 struct DecoderWants {
   bool dispersion = false;
   bool dropout = true;
 };
 
 struct DecoderOutput {
-  at::Tensor scale;           // (B, G) expected share of each gene, rows sum to 1
+  at::Tensor scale_logits;    // (B, G); their softmax over genes is the expected share of each
   at::Tensor log_dispersion;  // (B, G) ln theta, or undefined
   at::Tensor dropout;         // (B, G) logit of the dropout probability, or undefined
 };

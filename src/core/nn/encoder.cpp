@@ -16,9 +16,13 @@ EncoderImpl::EncoderImpl(const FullyConnectedOptions& block, std::int64_t n_out,
   var_encoder_ = register_module("var_encoder", Linear(block.n_out, n_out, random));
 }
 
-GaussianParameters EncoderImpl::forward(const at::Tensor& x, const Covariates& covariates, RandomStream& random) {
+template <class Input>
+GaussianParameters EncoderImpl::forward(const Input& x, const Covariates& covariates, RandomStream& random) {
   const at::Tensor h = encoder_->forward(x, covariates, random);
   return {mean_encoder_->forward(h), at::exp(var_encoder_->forward(h)) + variance_floor};
 }
+
+template GaussianParameters EncoderImpl::forward(const at::Tensor&, const Covariates&, RandomStream&);
+template GaussianParameters EncoderImpl::forward(const CellMatrix&, const Covariates&, RandomStream&);
 
 }  // namespace rscvi

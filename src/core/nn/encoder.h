@@ -15,7 +15,9 @@ struct GaussianParameters {
 class EncoderImpl : public torch::nn::Module {
  public:
   EncoderImpl(const FullyConnectedOptions& block, std::int64_t n_out, RandomStream& random);
-  GaussianParameters forward(const at::Tensor& x, const Covariates& covariates, RandomStream& random);
+  // x: (B, n_in), cells x genes or a tensor.
+  template <class Input>
+  GaussianParameters forward(const Input& x, const Covariates& covariates, RandomStream& random);
 
  private:
   FullyConnected encoder_{nullptr};

@@ -42,17 +42,19 @@ at::Tensor BatchNormImpl::evaluate_from(const at::Tensor& x, std::int64_t first)
 FullyConnectedLayerImpl::FullyConnectedLayerImpl(std::int64_t n_in, std::int64_t n_out, CovariateSizes sizes,
                                                  double dropout_rate, RandomStream& random)
     : n_in_(n_in), sizes_(std::move(sizes)), dropout_rate_(dropout_rate) {
-  linear_ = register_module("0", Linear(n_in + n_columns(sizes_), n_out, random));
+  linear_ = register_module("0", Linear(n_in + n_columns(sizes_), n_out, random, /*with_bias=*/true,
+                                        WeightLayout::by_input));
   batch_norm_ = register_module("1", BatchNorm(n_out));
 }
 
-at::Tensor FullyConnectedLayerImpl::forward(const at::Tensor& x, const Covariates& covariates, RandomStream& random) {
+template <class Input>
+at::Tensor FullyConnectedLayerImpl::forward(const Input& x, const Covariates& covariates, RandomStream& random) {
   at::Tensor h;
   if (n_columns(sizes_) == 0) {
-    h = linear_->forward(x);
+    h = apply_linear(x, linear_->weight, linear_->bias);
   } else {
     // A one-hot column picks a column of the weight: look it up and add it, rather than build the wide input.
-    h = at::linear(x, linear_->weight.narrow(1, 0, n_in_), linear_->bias);
+    h = apply_linear(x, linear_->weight.narrow(1, 0, n_in_), linear_->bias);
     std::int64_t start = n_in_;
     for (std::size_t c = 0; c < sizes_.n_categories.size(); ++c) {
       const std::int64_t n = n_columns(sizes_.n_categories[c]);
@@ -79,9 +81,17 @@ FullyConnectedImpl::FullyConnectedImpl(const FullyConnectedOptions& options, Ran
   }
 }
 
-at::Tensor FullyConnectedImpl::forward(at::Tensor x, const Covariates& covariates, RandomStream& random) {
-  for (auto& layer : layers_) x = layer->forward(x, covariates, random);
-  return x;
+at::Tensor FullyConnectedImpl::forward(const at::Tensor& x, const Covariates& covariates, RandomStream& random) {
+  return layers_.empty() ? x : after_first(layers_.front()->forward(x, covariates, random), covariates, random);
+}
+
+at::Tensor FullyConnectedImpl::forward(const CellMatrix& x, const Covariates& covariates, RandomStream& random) {
+  return layers_.empty() ? x.dense() : after_first(layers_.front()->forward(x, covariates, random), covariates, random);
+}
+
+at::Tensor FullyConnectedImpl::after_first(at::Tensor h, const Covariates& covariates, RandomStream& random) {
+  for (std::size_t k = 1; k < layers_.size(); ++k) h = layers_[k]->forward(h, covariates, random);
+  return h;
 }
 
 }  // namespace rscvi

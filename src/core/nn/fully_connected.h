@@ -39,7 +39,9 @@ class FullyConnectedLayerImpl : public torch::nn::Module {
  public:
   FullyConnectedLayerImpl(std::int64_t n_in, std::int64_t n_out, CovariateSizes sizes, double dropout_rate,
                           RandomStream& random);
-  at::Tensor forward(const at::Tensor& x, const Covariates& covariates, RandomStream& random);
+  // Input: a tensor, or cells x genes.
+  template <class Input>
+  at::Tensor forward(const Input& x, const Covariates& covariates, RandomStream& random);
 
  private:
   std::int64_t n_in_;
@@ -55,9 +57,12 @@ class FullyConnectedImpl : public torch::nn::Module {
  public:
   FullyConnectedImpl(const FullyConnectedOptions& options, RandomStream& random);
   // `random` feeds dropout, in training mode alone.
-  at::Tensor forward(at::Tensor x, const Covariates& covariates, RandomStream& random);
+  at::Tensor forward(const at::Tensor& x, const Covariates& covariates, RandomStream& random);
+  at::Tensor forward(const CellMatrix& x, const Covariates& covariates, RandomStream& random);
 
  private:
+  at::Tensor after_first(at::Tensor h, const Covariates& covariates, RandomStream& random);
+
   std::vector<FullyConnectedLayer> layers_;
 };
 TORCH_MODULE(FullyConnected);

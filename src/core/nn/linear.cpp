@@ -1,17 +1,85 @@
 #include "core/nn/linear.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/ivalue.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
 
-namespace rscvi {
+#include "core/nn/sparse_product.h"
 
-LinearImpl::LinearImpl(std::int64_t n_in, std::int64_t n_out, RandomStream& random, bool with_bias) {
+namespace rscvi {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr std::int64_t rows_per_task = 8, genes_per_task = 128;
+
+struct SavedCells : torch::CustomClassHolder {
+  explicit SavedCells(CellMatrix cells) : x(std::move(cells)) {}
+  CellMatrix x;
+};
+
+at::Tensor multiply_rows(const CellMatrix& x, const at::Tensor& weight, const at::Tensor& bias) {
+  const std::int64_t n_out = weight.size(0);
+  const at::Tensor by_gene = weight.t().contiguous(), start = bias.contiguous();
+  at::Tensor out = at::empty({x.n_cells(), n_out}, weight.options());
+  at::parallel_for(0, x.n_cells(), rows_per_task, [&](std::int64_t begin, std::int64_t end) {
+    rscvi::multiply_rows(x.rows(), by_gene.data_ptr<float>(), start.data_ptr<float>(), n_out, begin, end,
+                         out.data_ptr<float>());
+  });
+  return out;
+}
+
+at::Tensor multiply_columns(const CellMatrix& x, const at::Tensor& d) {
+  const std::int64_t n_out = d.size(1);
+  const CscBlock& columns = x.columns();
+  at::Tensor out = at::empty({x.n_genes(), n_out}, d.options());
+  at::parallel_for(0, x.n_genes(), genes_per_task, [&](std::int64_t begin, std::int64_t end) {
+    rscvi::multiply_columns(columns, d.data_ptr<float>(), n_out, begin, end, out.data_ptr<float>());
+  });
+  return out;
+}
+
+// The gradient of the weight is laid out input by input, as the weight is: autograd takes it without a copy.
+struct CellLinear : torch::autograd::Function<CellLinear> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& weight, const at::Tensor& bias,
+                            const CellMatrix& x) {
+    context->saved_data["x"] = c10::IValue::make_capsule(c10::make_intrusive<SavedCells>(x));
+    return x.prefers_rows() ? multiply_rows(x, weight, bias) : at::linear(x.dense(), weight, bias);
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const auto saved = context->saved_data["x"].toCapsule();
+    const CellMatrix& x = static_cast<const SavedCells&>(*saved).x;
+    const at::Tensor d = gradients[0].contiguous();
+    const at::Tensor by_gene = x.prefers_rows() ? multiply_columns(x, d) : at::mm(x.dense().t(), d);
+    return {by_gene.t(), d.sum(0), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+LinearImpl::LinearImpl(std::int64_t n_in, std::int64_t n_out, RandomStream& random, bool with_bias,
+                       WeightLayout layout) {
   const double bound = 1.0 / std::sqrt(static_cast<double>(n_in));
-  weight = register_parameter("weight", random.uniform({n_out, n_in}, bound));
+  at::Tensor start = random.uniform({n_out, n_in}, bound);
+  if (layout == WeightLayout::by_input) start = start.t().contiguous().t();
+  weight = register_parameter("weight", start);
   if (with_bias) bias = register_parameter("bias", random.uniform({n_out}, bound));
 }
 
 at::Tensor LinearImpl::forward(const at::Tensor& x) { return at::linear(x, weight, bias); }
+
+at::Tensor apply_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return at::linear(x, weight, bias);
+}
+
+at::Tensor apply_linear(const CellMatrix& x, const at::Tensor& weight, const at::Tensor& bias) {
+  const bool on_cpu = x.device().is_cpu() && weight.scalar_type() == at::kFloat;
+  return on_cpu ? CellLinear::apply(weight, bias, x) : at::linear(x.dense(), weight, bias);
+}
 
 }  // namespace rscvi

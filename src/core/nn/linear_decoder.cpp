@@ -34,7 +34,7 @@ DecoderOutput LinearDecoderImpl::forward(const at::Tensor& z, const Covariates& 
                                          RandomStream& random) {
   const at::Tensor input = hidden(z, covariates, random);
   DecoderOutput out;
-  out.scale = at::softmax(factor_regressor_->forward(input), -1);
+  out.scale_logits = factor_regressor_->forward(input);
   // Unwanted too while training, as in 0.6.8: its batch normalisation keeps count of what it sees.
   if (wants.dropout || is_training()) out.dropout = px_dropout_decoder_->forward(input);
   return out;

@@ -55,7 +55,7 @@ ImputedEntries imputed_entries(const Posterior& posterior, std::int64_t n_sample
     if (place.sample == 0) {
       const Minibatch observed = gather_minibatch(*posterior.dataset, posterior.cells.data() + place.cell,
                                                   minibatch.size(), CountsKind::observed, model->device());
-      entries = find_corrupted(observed.x, minibatch.x, n_samples);
+      entries = find_corrupted(observed.x.dense(), minibatch.x.dense(), n_samples);
     }
     if (entries.row.size(0) == 0) return;
     const at::Tensor rate = model->decode(draw, minibatch, /*want_dropout=*/false, random)

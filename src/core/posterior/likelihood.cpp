@@ -15,11 +15,8 @@ double total_of(const at::Tensor& per_cell) { return per_cell.sum(at::kDouble).i
 at::Tensor log_weight(VaeImpl& model, const Minibatch& minibatch, const EncodedCells& encoded, const Noise& noise,
                       RandomStream& random) {
   const LatentDraw drawn = model.draw(encoded, std::nullopt, noise, random);
-  const bool want_dropout = model.options().reconstruction_loss == ReconstructionLoss::zinb;
-  const CountParameters parameters =
-      model.decode(drawn, minibatch, want_dropout, random);
   const at::Tensor standard_v = at::ones_like(drawn.gaussian), standard_m = at::zeros_like(drawn.gaussian);
-  const at::Tensor of_z = model.log_likelihood(minibatch.x, parameters) +
+  const at::Tensor of_z = model.log_likelihood(minibatch.x, drawn, minibatch, random) +
                           log_normal(drawn.gaussian, standard_m, standard_v) -
                           log_normal(drawn.gaussian, encoded.qz_m, encoded.qz_v);
   if (model.options().library == Library::observed) return of_z;

@@ -1,7 +1,7 @@
 // Adam (Kingma & Ba 2015) with scvi's settings.
 #pragma once
 
-#include <torch/optim/adam.h>
+#include <ATen/core/Tensor.h>
 
 #include <vector>
 
@@ -12,26 +12,24 @@ namespace rscvi {
 // Over those of the parameters that the loss reaches; the rest (a dropout decoder that nobody uses) stays as it is.
 class Optimiser {
  public:
-  Optimiser(std::vector<at::Tensor> parameters, const OptimiserOptions& options)
-      : adam_(parameters, torch::optim::AdamOptions(options.lr).eps(options.eps).weight_decay(options.weight_decay)) {
-    // Gradients that somebody else left behind must not count as reached.
-    for (auto& parameter : parameters) parameter.mutable_grad() = at::Tensor();
-  }
+  Optimiser(std::vector<at::Tensor> parameters, const OptimiserOptions& options);
 
-  void step(const at::Tensor& loss) {
-    adam_.zero_grad();
-    loss.backward();
-    adam_.step();
-  }
+  // Moves the parameters against the gradient of the loss, a scalar.
+  void step(const at::Tensor& loss);
 
-  double lr() { return options().lr(); }
-  void set_lr(double lr) { options().lr(lr); }
+  double lr() const { return options_.lr; }
+  void set_lr(double lr) { options_.lr = lr; }
 
  private:
-  torch::optim::AdamOptions& options() {
-    return static_cast<torch::optim::AdamOptions&>(adam_.param_groups()[0].options());
-  }
-  torch::optim::Adam adam_;
+  struct Moments {
+    at::Tensor mean, mean_square;  // of the gradient, laid out as the parameter; undefined before its first step
+    std::int64_t n_steps = 0;
+  };
+  void update(at::Tensor& parameter, const at::Tensor& gradient, Moments& moments) const;
+
+  std::vector<at::Tensor> parameters_;
+  std::vector<Moments> moments_;
+  OptimiserOptions options_;
 };
 
 }  // namespace rscvi

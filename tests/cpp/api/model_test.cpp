@@ -22,7 +22,7 @@ const Array& get(const api::NamedArrays& arrays, const std::string& name) {
 api::Cells toy_cells(const Toy& toy, std::int64_t n = 20) {
   const Minibatch minibatch = minibatch_of(*toy.dataset, cells_from(0, n));
   api::Cells cells;
-  cells.x = api::to_array(minibatch.x);
+  cells.x = api::to_array(minibatch.x.dense());
   cells.local_l_mean = api::to_array(minibatch.local_l_mean);
   cells.local_l_var = api::to_array(minibatch.local_l_var);
   cells.batch_index.assign(toy.dataset->batch.begin(), toy.dataset->batch.begin() + n);

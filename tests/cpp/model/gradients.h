@@ -10,10 +10,15 @@
 namespace rscvi::test {
 
 inline Minibatch as_double(Minibatch minibatch) {
-  for (at::Tensor* tensor : {&minibatch.x, &minibatch.local_l_mean, &minibatch.local_l_var}) {
-    *tensor = tensor->to(at::kDouble);
-  }
+  minibatch.x = minibatch.x.dense().to(at::kDouble);
+  minibatch.local_l_mean = minibatch.local_l_mean.to(at::kDouble);
+  minibatch.local_l_var = minibatch.local_l_var.to(at::kDouble);
   return minibatch;
+}
+
+// All entries of a tensor in the order in which they lie in memory: weights may lie input by input.
+inline at::Tensor flat_of(const at::Tensor& tensor) {
+  return (tensor.is_contiguous() ? tensor : tensor.t()).detach().view(-1);
 }
 
 // Largest |gradient - central difference| / (1 + |central difference|) over the first and last entry of each parameter.
@@ -26,7 +31,7 @@ double largest_gradient_error(VaeImpl& model, Loss&& loss) {
   const at::NoGradGuard no_grad;
   double worst = 0;
   for (at::Tensor parameter : model.parameters()) {
-    const at::Tensor flat = parameter.detach().view(-1);
+    const at::Tensor flat = flat_of(parameter);
     for (const std::int64_t k : {std::int64_t{0}, flat.numel() - 1}) {
       const auto value = flat[k].item<double>();
       const auto loss_at = [&](double x) {
@@ -35,7 +40,7 @@ double largest_gradient_error(VaeImpl& model, Loss&& loss) {
       };
       const double numeric = (loss_at(value + step) - loss_at(value - step)) / (2 * step);
       flat[k] = value;
-      const double exact = parameter.grad().defined() ? parameter.grad().view(-1)[k].item<double>() : 0.0;
+      const double exact = parameter.grad().defined() ? flat_of(parameter.grad())[k].item<double>() : 0.0;
       worst = std::max(worst, std::abs(exact - numeric) / (1 + std::abs(numeric)));
     }
   }

@@ -91,7 +91,7 @@ TEST_CASE("scanvi: with known labels, each term of the loss written out") {
   const LossTerms terms = scene.model->loss_terms(cells, noise, scene.random);
 
   // Neither the encoder nor the decoder of the counts sees labels.
-  const at::Tensor input = at::log(1 + cells.x);
+  const at::Tensor input = at::log(1 + cells.x.dense());
   const at::Tensor h = block_by_hand(scene.state, "z_encoder.encoder", input, at::Tensor());
   const at::Tensor m1 = linear_by_hand(scene.state, "z_encoder.mean_encoder", h);
   const at::Tensor v1 = at::exp(linear_by_hand(scene.state, "z_encoder.var_encoder", h)) + 1e-4;
@@ -108,7 +108,7 @@ TEST_CASE("scanvi: with known labels, each term of the loss written out") {
   const at::Tensor dropout = linear_by_hand(scene.state, "decoder.px_dropout_decoder", d);
   const auto wide = [](const at::Tensor& tensor) { return tensor.to(at::kDouble); };
   const at::Tensor log_p =
-      log_probability(CountDistribution::zinb, wide(cells.x), wide(rate), wide(theta), wide(dropout));
+      log_probability(CountDistribution::zinb, wide(cells.x.dense()), wide(rate), wide(theta), wide(dropout));
   CHECK(max_relative_difference(terms.reconst_loss, -log_p.sum(1)) < 1e-5);
   const at::Tensor V = cells.local_l_var, distance = m_l - cells.local_l_mean;
   CHECK(max_relative_difference(terms.kl_l, (at::log(V / v_l) + (v_l + distance * distance) / V - 1).sum(1) / 2) <

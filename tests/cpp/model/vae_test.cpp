@@ -48,7 +48,7 @@ TEST_CASE("vae: the encoders see ln(1 + x), or x itself; the library's has one l
     options.log_variational = log_variational;
     Scene scene(options);
     const EncodedCells encoded = scene.encode();
-    const at::Tensor input = log_variational ? at::log(1 + scene.minibatch.x) : scene.minibatch.x;
+    const at::Tensor input = log_variational ? at::log(1 + scene.minibatch.x.dense()) : scene.minibatch.x.dense();
     const at::Tensor h_z = block_by_hand(scene.state, "z_encoder.encoder", input, at::Tensor());
     const at::Tensor h_l = block_by_hand(scene.state, "l_encoder.encoder", input, at::Tensor());
     const auto mean = [&](const std::string& encoder, const at::Tensor& h) {
@@ -173,7 +173,7 @@ TEST_CASE("vae: the loss is minus the log-probability of the counts, and two Gau
     const LatentDraw drawn = scene.model->draw(q, std::nullopt, noise, scene.random);
     const CountParameters out = scene.model->decode(drawn, cells, true, scene.random);
     const auto wide = [](const at::Tensor& tensor) { return tensor.to(at::kDouble); };
-    const at::Tensor log_p = log_probability(CountDistribution::zinb, wide(cells.x), wide(out.px_rate),
+    const at::Tensor log_p = log_probability(CountDistribution::zinb, wide(cells.x.dense()), wide(out.px_rate),
                                              wide(out.px_r), wide(out.px_dropout));
     CHECK(max_relative_difference(terms.reconst_loss, -log_p.sum(1)) < 1e-5);
     // Of the Gaussian under the softmax too, where there is one.

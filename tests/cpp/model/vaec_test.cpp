@@ -23,7 +23,7 @@ struct Scene {
   Noise noise(std::int64_t copies = 1) {
     return {normal(copies * n_cells, n_latent), normal(copies * n_cells, 1), at::Tensor()};
   }
-  at::Tensor q() const { return classifier_by_hand(state, "classifier", at::log(1 + minibatch.x)); }
+  at::Tensor q() const { return classifier_by_hand(state, "classifier", at::log(1 + minibatch.x.dense())); }
 
   // The same cells, as if all had this label.
   Minibatch labelled(std::int64_t label) const {
@@ -52,7 +52,7 @@ VaeOptions options_with(Dispersion dispersion) {
 TEST_CASE("vaec: the encoder of z and the decoder see the label, in every layer; the library's does not") {
   const at::NoGradGuard no_grad;
   Scene scene(options_with(Dispersion::gene_cell));
-  const at::Tensor& x = scene.minibatch.x;
+  const at::Tensor& x = scene.minibatch.x.dense();
   for (const at::Tensor& label : {scene.minibatch.label, at::full({n_cells}, 1, at::kLong)}) {
     const EncodedCells q = scene.model->encode(x, {at::Tensor(), label}, scene.random);
     const at::Tensor columns = one_hot_columns(label, 3), input = at::log(1 + x);
@@ -146,7 +146,7 @@ TEST_CASE("vaec: labels encoded twice give every cell the first two labels' disp
   CHECK(max_relative_difference(out.px_r, at::exp(one_hot_columns(cells.label, 3).matmul(px_r.t()))) < 1e-6);
   const auto wide = [](const at::Tensor& tensor) { return tensor.to(at::kDouble); };
   const at::Tensor theta = wide(at::exp(px_r.select(1, 0) + px_r.select(1, 1))).repeat({n_cells, 1});
-  const at::Tensor log_p = log_probability(CountDistribution::zinb, wide(cells.x), wide(out.px_rate), theta,
+  const at::Tensor log_p = log_probability(CountDistribution::zinb, wide(cells.x.dense()), wide(out.px_rate), theta,
                                            wide(out.px_dropout));
   CHECK(max_relative_difference(terms.reconst_loss, -log_p.sum(1)) < 1e-5);
 }

@@ -1,5 +1,7 @@
 #include "core/nn/linear.h"
 
+#include "core/base/instruction_set.h"
+
 #include <cmath>
 
 #include "helpers.h"
@@ -40,4 +42,41 @@ TEST_CASE("linear: the start depends on the stream alone") {
   RandomStream a(1), b(1), c(2);
   CHECK(same_bits(copy_state(*Linear(4, 3, a)), copy_state(*Linear(4, 3, b))));
   CHECK_FALSE(same_bits(copy_state(*Linear(4, 3, a)), copy_state(*Linear(4, 3, c))));
+}
+
+namespace {
+
+// A sparse product beside the dense one: output, and gradients of weight and bias under uneven weights.
+struct Product {
+  at::Tensor out, d_weight, d_bias;
+};
+
+Product product_of(const CellMatrix& x, const at::Tensor& weight, const at::Tensor& bias, std::int64_t n_genes) {
+  const at::Tensor w = weight.detach().requires_grad_(true), b = bias.detach().clone().requires_grad_(true);
+  const at::Tensor out = apply_linear(x, w.narrow(1, 0, n_genes), b);
+  (out * at::linspace(0.5, 2, out.numel()).view(out.sizes())).sum().backward();
+  return {out.detach(), w.grad(), b.grad()};
+}
+
+}  // namespace
+
+TEST_CASE("linear: of compressed rows it is what it is of the dense matrix, on every instruction set") {
+  RandomStream random(4);
+  constexpr std::int64_t n_cells = 37, n_genes = 53;
+  const at::Tensor dense = at::relu(random.normal({n_cells, n_genes}, c10::kCPU) - 1);
+  const CellMatrix rows(CellMatrix(dense).rows(), n_genes);
+  REQUIRE(rows.prefers_rows());
+  for (const std::int64_t n_out : {1, 7, 16, 128, 300}) {
+    const at::Tensor weight = random.normal({n_out, n_genes + 2}, c10::kCPU), bias = random.normal({n_out}, c10::kCPU);
+    for (const at::Tensor& laid_out : {weight, weight.t().contiguous().t()}) {
+      const Product expected = product_of(dense, laid_out, bias, n_genes);
+      for (const auto set : {InstructionSet::portable, InstructionSet::avx2, InstructionSet::avx512}) {
+        const InstructionSetScope scope(set);
+        const Product sparse = product_of(rows, laid_out, bias, n_genes);
+        CHECK(max_relative_difference(sparse.out, expected.out) < 1e-5);
+        CHECK(max_relative_difference(sparse.d_weight, expected.d_weight) < 1e-5);
+        CHECK(max_relative_difference(sparse.d_bias, expected.d_bias) < 1e-5);
+      }
+    }
+  }
 }

@@ -35,7 +35,7 @@ TEST_CASE("imputed entries: by cell, draw and gene, from the corrupted counts") 
 
   const Minibatch read =
       gather_minibatch(*toy.dataset, posterior.cells.data(), n_cells, CountsKind::corrupted, c10::kCPU);
-  const at::Tensor truth = minibatch_of(*toy.dataset, posterior.cells).x;
+  const at::Tensor truth = minibatch_of(*toy.dataset, posterior.cells).x.dense();
   Vae model = posterior.model;
   const LatentDraw draw = model->draw(model->encode(read.x, read, random), n_samples, noise, random);
   const at::Tensor rate = model->decode(draw, read, false, random).px_rate;
@@ -43,7 +43,7 @@ TEST_CASE("imputed entries: by cell, draw and gene, from the corrupted counts") 
   for (std::int64_t cell = 0; cell < n_cells; ++cell) {
     for (std::int64_t sample = 0; sample < n_samples; ++sample) {
       for (std::int64_t gene = 0; gene < toy_genes; ++gene) {
-        if (truth[cell][gene].item<float>() == read.x[cell][gene].item<float>()) continue;
+        if (truth[cell][gene].item<float>() == read.x.dense()[cell][gene].item<float>()) continue;
         REQUIRE(k < entries.cell.size());
         CHECK(entries.cell[k] == cell);
         CHECK(entries.sample[k] == sample);

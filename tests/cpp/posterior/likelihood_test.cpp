@@ -64,9 +64,8 @@ double integrated_marginal(Vae model, const Toy& toy, std::int64_t cell) {
   draw.library = l.repeat({n_z}).unsqueeze(1);
   RandomStream random(1);
   const std::int64_t n = n_z * n_l;
-  const CountParameters parameters =
-      model->decode(draw, {one.batch_index.expand({n}), one.label.expand({n})}, true, random);
-  const at::Tensor log_p = model->log_likelihood(one.x.expand({n, toy_genes}).contiguous(), parameters);
+  const Conditions conditions = {one.batch_index.expand({n}), one.label.expand({n})};
+  const at::Tensor log_p = model->log_likelihood(one.x.dense().expand({n, toy_genes}), draw, conditions, random);
   const at::Tensor standard = (draw.library - mean) / sd;
   const at::Tensor log_prior = -0.5 * (draw.z * draw.z + standard * standard) - std::log(2 * std::acos(-1.0) * sd);
   return -at::logsumexp(log_p.to(at::kDouble) + log_prior.squeeze(1).to(at::kDouble), 0).item<double>() -

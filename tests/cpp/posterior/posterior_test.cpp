@@ -16,7 +16,7 @@ TEST_CASE("posterior: minibatches are consecutive stretches of its cells, the la
   for_each_minibatch(posterior, [&](const Minibatch& minibatch, std::int64_t start) {
     starts.push_back(start);
     sizes.push_back(minibatch.size());
-    rows.push_back(minibatch.x);
+    rows.push_back(minibatch.x.dense());
   });
   CHECK(starts == Cells{0, 4, 8});
   CHECK(sizes == Cells{4, 4, 1});
@@ -33,7 +33,7 @@ TEST_CASE("posterior: the corrupted counts when it is over those") {
   Posterior posterior = posterior_of(toy_model(toy_options()), toy);
   const auto counts = [&] {
     at::Tensor x;
-    for_each_minibatch(posterior, [&](const Minibatch& minibatch, std::int64_t) { x = minibatch.x; });
+    for_each_minibatch(posterior, [&](const Minibatch& minibatch, std::int64_t) { x = minibatch.x.dense(); });
     return x;
   };
   CHECK(same_bits(counts(), toy.x));

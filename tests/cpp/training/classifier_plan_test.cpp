@@ -72,7 +72,7 @@ TEST_CASE("classifier plan: the mean of -ln q(y | what it sees of x), and 0.6.8'
     const Minibatch minibatch = minibatch_of(*toy.dataset, cells);
     const EncodedCells encoded = model->encode(minibatch.x, minibatch, unused);
     for (const Sees sees : {Sees::counts, Sees::z, Sees::z_and_library}) {
-      const at::Tensor features = sees == Sees::counts ? minibatch.x
+      const at::Tensor features = sees == Sees::counts ? minibatch.x.dense()
                                   : sees == Sees::z    ? encoded.qz_m
                                                        : at::cat({encoded.qz_m, encoded.ql_m}, 1);
       for (const bool double_softmax : {false, true}) {

@@ -1,0 +1,25 @@
+#include "core/distributions/count_rows.h"
+
+#include <cmath>
+#include <cstdint>
+
+#include "core/base/instruction_set.h"
+#include "core/distributions/count_kernels.h"
+
+namespace rscvi {
+namespace {
+
+#define RSCVI_KERNELS "core/distributions/count_rows.inl"
+#include "core/base/for_each_target.inl"
+
+}  // namespace
+
+template <class T>
+CountRowKernels<T> count_row_kernels() {
+  return {RSCVI_CHOOSE_KERNEL(prepare_theta<T>), RSCVI_CHOOSE_KERNEL(evaluate<T>)};
+}
+
+template CountRowKernels<float> count_row_kernels();
+template CountRowKernels<double> count_row_kernels();
+
+}  // namespace rscvi

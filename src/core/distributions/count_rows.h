@@ -1,0 +1,64 @@
+// Log-likelihood of all counts of one cell, and its derivatives, in one vectorised pass from what a decoder gives.
+//
+//   rho = softmax(logits),  mu = exp(log_library) rho,  theta = exp(log_theta),  pi: logit of the dropout probability
+//
+// with the formulas of count_kernels.h. Most counts are 0: the pass treats every gene as one, without a look at the
+// counts; the few positive counts are then done and take the place of what stands there. Arithmetic is in T, but for counts
+// above 8, counts that are no whole numbers, and a theta below 1e-4, which are done in double.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace rscvi {
+
+// Inverse dispersion of G genes as the pass wants it.
+template <class T>
+struct ThetaRow {
+  std::vector<T> theta;    // at least 1e-30
+  std::vector<T> inverse;  // 1 / (theta + 1e-8)
+};
+
+// One cell. The memory is somebody else's.
+template <class T>
+struct CountRow {
+  std::int64_t n_genes = 0;
+  const T* logits = nullptr;
+  T log_library = 0;
+  const ThetaRow<T>* theta = nullptr;  // null for Poisson
+  const T* dropout = nullptr;          // null unless zero-inflated
+  std::int64_t n_stored = 0;           // counts that are stored; those of other genes are 0
+  const std::int32_t* gene = nullptr;
+  const float* count = nullptr;
+
+  // Derivatives of the log-likelihood, (G) each; all null where the value alone is wanted.
+  T* d_logits = nullptr;
+  T* d_log_theta = nullptr;  // null for Poisson
+  T* d_dropout = nullptr;    // null unless zero-inflated
+  T d_log_library = 0;
+};
+
+// What a thread needs to work with, whatever the row.
+template <class T>
+struct CountScratch {
+  std::vector<T> share;    // (G) exp(logit - largest)
+  std::vector<T> is_zero;  // (G) 1 where the count is 0, else 0
+  // Columns of the positive counts, those that T is good for and those that need double, and their genes.
+  std::vector<T> usual;
+  std::vector<double> special;
+  std::vector<std::int32_t> place;
+};
+
+enum class CountFamily { zinb, nb, poisson };
+
+// The kernels for the processor at hand. T: float, or double for tests.
+template <class T>
+struct CountRowKernels {
+  void (*prepare_theta)(const T* log_theta, std::int64_t n_genes, ThetaRow<T>& out);
+  // Fills the row's derivatives, if it has room for them, and gives the value in nats.
+  double (*evaluate)(CountFamily family, CountRow<T>& row, CountScratch<T>& scratch);
+};
+template <class T>
+CountRowKernels<T> count_row_kernels();
+
+}  // namespace rscvi

@@ -1,0 +1,398 @@
+// The passes of count_rows.h; see base/for_each_target.inl.
+
+// exp(logit - largest) to `share`; their sum.
+template <class T>
+RSCVI_KERNEL_HELPER T exponentials(const CountRow<T>& row, T* share) {
+  typedef typename VectorOf<T>::type V;
+  constexpr int lanes = VectorOf<T>::lanes;
+  const std::int64_t n = row.n_genes, whole = n - n % lanes;
+  V top = V{} + row.logits[0];
+  for (std::int64_t g = 0; g < whole; g += lanes) top = larger(top, load<V>(row.logits + g));
+  T lanes_of_top[lanes];
+  store(lanes_of_top, top);
+  T largest = lanes_of_top[0];
+  for (const T value : lanes_of_top) largest = value > largest ? value : largest;
+  for (std::int64_t g = whole; g < n; ++g) largest = row.logits[g] > largest ? row.logits[g] : largest;
+
+  V sum = V{};
+  for (std::int64_t g = 0; g < whole; g += lanes) {
+    const V value = exp_of(load<V>(row.logits + g) - largest);
+    store(share + g, value);
+    sum += value;
+  }
+  double total = sum_of_lanes<T>(sum);
+  if (whole < n) {
+    const V value = exp_of(load_some<V>(row.logits + whole, n - whole, largest) - largest);
+    store_some(share + whole, n - whole, value);
+    for (std::int64_t g = whole; g < n; ++g) total += static_cast<double>(share[g]);
+  }
+  return static_cast<T>(total);
+}
+
+template <class T>
+RSCVI_KERNEL void prepare_theta(const T* log_theta, std::int64_t n_genes, ThetaRow<T>& out) {
+  typedef typename VectorOf<T>::type V;
+  constexpr int lanes = VectorOf<T>::lanes;
+  out.theta.resize(n_genes);
+  out.inverse.resize(n_genes);
+  for (std::int64_t g = 0; g < n_genes; g += lanes) {
+    const std::int64_t n = n_genes - g < lanes ? n_genes - g : lanes;
+    const V theta = larger(exp_of(load_some<V>(log_theta + g, n, T(0))), V{} + static_cast<T>(count_detail::tiny));
+    store_some(out.theta.data() + g, n, theta);
+    store_some(out.inverse.data() + g, n, 1 / (theta + static_cast<T>(count_detail::eps)));
+  }
+}
+
+// What a zero contributes: its probability, and the derivatives of its logarithm by ln mu, ln theta and pi.
+template <class V>
+struct ZeroTerms {
+  V probability, d_log_mu, d_log_theta, d_dropout;
+};
+
+// Beyond these the probability of a zero is 1 to the last digit, whatever they are exactly; within them no product of two
+// denominators overflows a float.
+constexpr float largest_ratio = 1e20f, largest_dropout = 40.0f;
+
+// P(0) = drop + keep (1 + mu / theta)^-theta, with drop = sigmoid(pi) and keep = 1 - drop.
+template <CountFamily family, class V>
+RSCVI_KERNEL_HELPER ZeroTerms<V> zero_terms(V mu, V theta, V inverse, V dropout) {
+  const V ratio = smaller(mu * inverse, V{} + largest_ratio), u = ratio + 1;
+  if (family == CountFamily::nb) {
+    const V inverse_u = 1 / u;
+    const V q = log_of(u) + (ratio - (u - 1)) * inverse_u;
+    const V share = theta * inverse * inverse_u;
+    return {theta * q, -mu * share, theta * (share * ratio - q), V{}};
+  }
+  const V odds = exp_of(smaller(dropout, V{} + largest_dropout)), odds1 = odds + 1;
+  const V both = 1 / (u * odds1), inverse_u = both * odds1, keep = both * u;
+  const V q = log_of(u) + (ratio - (u - 1)) * inverse_u;
+  const V not_dropped = keep * exp_of(-theta * q);  // and a zero all the same
+  const V probability = odds * keep + not_dropped;
+  const V weight = not_dropped / probability;
+  const V share = theta * inverse * inverse_u;
+  return {probability, -mu * share * weight, theta * (share * ratio - q) * weight, keep - weight};
+}
+
+// Numerator and denominator of P(0), without a division.
+template <class V>
+RSCVI_KERNEL_HELPER void zero_fraction(V mu, V theta, V inverse, V dropout, V& numerator, V& denominator) {
+  const V ratio = smaller(mu * inverse, V{} + largest_ratio);
+  const V odds = exp_of(smaller(dropout, V{} + largest_dropout));
+  numerator = odds + exp_of(-theta * log1p_of(ratio));
+  denominator = odds + 1;
+}
+
+// The genes g .. g + n - 1 of a row, n up to the number of lanes. Whole vectors are read as such.
+template <class V, class T>
+RSCVI_KERNEL_HELPER V part(const T* from, std::int64_t g, std::int64_t n, T rest) {
+  constexpr std::int64_t lanes = sizeof(V) / sizeof(T);
+  return n == lanes ? load<V>(from + g) : load_some<V>(from + g, n, rest);
+}
+
+template <class V, class T>
+RSCVI_KERNEL_HELPER void put(T* to, std::int64_t g, std::int64_t n, V v) {
+  constexpr std::int64_t lanes = sizeof(V) / sizeof(T);
+  if (n == lanes) {
+    store(to + g, v);
+  } else {
+    store_some(to + g, n, v);
+  }
+}
+
+// Sums over the genes whose count is 0.
+struct ZeroSums {
+  double value = 0, d_log_mu = 0;
+};
+
+// One vector of genes in the pass over zeros.
+template <CountFamily family, bool with_derivatives, class T>
+RSCVI_KERNEL_HELPER void zero_step(const CountRow<T>& row, const CountScratch<T>& scratch, T factor, std::int64_t g,
+                                   std::int64_t n, LogOfProduct<T>& product, LogOfProduct<T>& denominators,
+                                   typename VectorOf<T>::type& value, typename VectorOf<T>::type& slope) {
+  typedef typename VectorOf<T>::type V;
+  const V is_zero = part<V>(scratch.is_zero.data(), g, n, T(0));
+  const V mu = part<V>(scratch.share.data(), g, n, T(0)) * factor;
+  if (family == CountFamily::poisson) {
+    value -= mu * is_zero;
+    if (with_derivatives) {
+      put(row.d_logits, g, n, -mu);
+      slope -= mu * is_zero;
+    }
+    return;
+  }
+  const V theta = part<V>(row.theta->theta.data(), g, n, T(1)), inverse = part<V>(row.theta->inverse.data(), g, n, T(1));
+  const V dropout = family == CountFamily::zinb ? part<V>(row.dropout, g, n, T(0)) : V{};
+  if (family == CountFamily::zinb && !with_derivatives) {
+    V numerator, denominator;
+    zero_fraction(mu, theta, inverse, dropout, numerator, denominator);
+    LogOfProduct<T>::multiply(product, is_zero != 0 ? numerator : V{} + 1);
+    LogOfProduct<T>::multiply(denominators, is_zero != 0 ? denominator : V{} + 1);
+    return;
+  }
+  const ZeroTerms<V> terms = zero_terms<family>(mu, theta, inverse, dropout);
+  if (family == CountFamily::zinb) {
+    LogOfProduct<T>::multiply(product, is_zero != 0 ? terms.probability : V{} + 1);
+  } else {
+    value -= terms.probability * is_zero;  // the negative logarithm itself
+  }
+  if (!with_derivatives) return;
+  put(row.d_logits, g, n, terms.d_log_mu);
+  put(row.d_log_theta, g, n, terms.d_log_theta);
+  if (family == CountFamily::zinb) put(row.d_dropout, g, n, terms.d_dropout);
+  slope += terms.d_log_mu * is_zero;
+}
+
+template <CountFamily family, bool with_derivatives, class T>
+RSCVI_KERNEL_HELPER ZeroSums zero_pass(const CountRow<T>& row, const CountScratch<T>& scratch, T factor) {
+  typedef typename VectorOf<T>::type V;
+  constexpr std::int64_t lanes = VectorOf<T>::lanes;
+  LogOfProduct<T> product, denominators;
+  V value = V{}, slope = V{};
+  const std::int64_t whole = row.n_genes - row.n_genes % lanes;
+  for (std::int64_t g = 0; g < whole; g += lanes) {
+    zero_step<family, with_derivatives>(row, scratch, factor, g, lanes, product, denominators, value, slope);
+  }
+  if (whole < row.n_genes) {
+    zero_step<family, with_derivatives>(row, scratch, factor, whole, row.n_genes - whole, product, denominators, value,
+                                        slope);
+  }
+  ZeroSums sums;
+  sums.value = sum_of_lanes<T>(value);
+  if (family == CountFamily::zinb) {
+    sums.value += LogOfProduct<T>::value(product);
+    if (!with_derivatives) sums.value -= LogOfProduct<T>::value(denominators);
+  }
+  sums.d_log_mu = sum_of_lanes<T>(slope);
+  return sums;
+}
+
+// Positive counts ------------------------------------------------------------------------------------------------------
+
+// Columns of the scratch memory, one element a positive count: what goes in, then what comes out.
+enum PositiveColumn { count, rate, inverse_dispersion, dropout_logit, log_factorial_column, value, d_log_rate,
+                      d_log_dispersion, d_dropout_logit, n_columns };
+
+// A product of theta + k over k < this many takes part in ln Gamma(theta + x) - ln Gamma(theta); Stirling's series, exact
+// to 1e-12 from here on, takes the rest.
+constexpr int product_up_to = 8;
+// Above this theta, the product does not overflow a float, and scvi's eps = 1e-8 changes ln theta by less than 1e-4.
+constexpr float small_theta = 1e-4f;
+
+// ln Gamma(theta + x) - ln Gamma(theta) - x ln theta = ln(product) + log_rest, and digamma(theta + x) - digamma(theta).
+template <class V>
+struct RisingTerms {
+  V product, log_rest, digamma;
+};
+
+// For whole x. F = prod_{k < min(x, 8)} (1 + k v) with v = 1 / theta, and its derivative by v.
+template <class V>
+RSCVI_KERNEL_HELPER RisingTerms<V> rising_terms(V v, V x) {
+  V f = V{} + 1, slope = V{};
+  V k = V{} + 1;
+  for (int step = 1; step < product_up_to; ++step) {
+    const V factor = v * k + 1;
+    slope = x > k ? slope * factor + f * k : slope;
+    f = x > k ? f * factor : f;
+    k += 1;
+  }
+  return {f, V{}, v * (smaller(x, V{} + product_up_to) - v * slope / f)};  // sum_{k < x} 1 / (theta + k)
+}
+
+RSCVI_KERNEL_HELPER Doubles stirling_tail_of(Doubles z) {
+  const Doubles v = 1.0 / z, w = v * v;
+  return (1.0 / 12 - w * (1.0 / 360 - w * (1.0 / 1260 - w * (1.0 / 1680 - w * (1.0 / 1188))))) * v;
+}
+
+RSCVI_KERNEL_HELPER Doubles digamma_tail_of(Doubles z) {
+  const Doubles v = 1.0 / z, w = v * v;
+  return v * -0.5 - w * (1.0 / 12 - w * (1.0 / 120 - w * (1.0 / 252 - w * (1.0 / 240 - w * (1.0 / 132)))));
+}
+
+// What is left over of counts above 8.
+RSCVI_KERNEL_HELPER void add_large(Doubles theta, Doubles x, RisingTerms<Doubles>& terms) {
+  const Doubles z = theta + double{product_up_to}, gap = larger(x - double{product_up_to}, Doubles{}), y = z + gap;
+  const Doubles growth = log1p_of(gap / z);
+  terms.log_rest += (y - 0.5) * growth - gap + gap * log1p_of(double{product_up_to} / theta) + stirling_tail_of(y) -
+                    stirling_tail_of(z);
+  terms.digamma += growth + digamma_tail_of(y) - digamma_tail_of(z);
+}
+RSCVI_KERNEL_HELPER void add_large(Floats, Floats, RisingTerms<Floats>&) {}  // not for floats
+
+// ln(1 + eps / theta): for the theta of floats its series will do.
+RSCVI_KERNEL_HELPER Doubles log_eps_share(Doubles v) { return log1p_of(v * count_detail::eps); }
+RSCVI_KERNEL_HELPER Floats log_eps_share(Floats v) { return v * static_cast<float>(count_detail::eps); }
+
+// One vector of positive counts, from and to columns of length `stride`. Floats: whole counts up to 8, theta from 1e-4.
+template <CountFamily family, bool with_derivatives, class V, class T>
+RSCVI_KERNEL_HELPER void positive_step(T* at, std::int64_t stride) {
+  const V x = load<V>(at + stride * count), m = load<V>(at + stride * rate);
+  const V log_x = load<V>(at + stride * log_factorial_column);
+  if (family == CountFamily::poisson) {
+    const V safe = larger(m, V{} + static_cast<T>(count_detail::tiny));
+    store(at + stride * value, x * log_of(safe) - safe - log_x);
+    if (with_derivatives) store(at + stride * d_log_rate, x - m);
+    return;
+  }
+  constexpr T eps = static_cast<T>(count_detail::eps);
+  const V r = load<V>(at + stride * inverse_dispersion), v = 1 / r;
+  const V t = r + eps, s = t + m, inverse_s = 1 / s, m_eps = m + eps;
+  const V ratio = m / t, u = ratio + 1;
+  const V q = log_of(u) + (ratio - (u - 1)) * (t * inverse_s);
+  RisingTerms<V> rising = rising_terms(v, x);
+  if (sizeof(T) == sizeof(double)) add_large(r, x, rising);
+  V log_p = x * log_of(m_eps) - (r + x) * q + rising.log_rest - x * log_eps_share(v) - log_x;
+  if (with_derivatives) {
+    const V by_mu = x / m_eps - (r + x) * inverse_s;
+    const V by_theta = (r * ratio - x) * inverse_s - q + rising.digamma;
+    store(at + stride * d_log_rate, m * by_mu);
+    store(at + stride * d_log_dispersion, r * by_theta);
+  }
+  if (family == CountFamily::zinb) {
+    const V pi = load<V>(at + stride * dropout_logit);
+    const V small = exp_of(pi < 0 ? pi : -pi), inverse = 1 / (small + 1);
+    log_p -= larger(pi, V{});
+    rising.product *= inverse;
+    if (with_derivatives) store(at + stride * d_dropout_logit, -(pi < 0 ? small * inverse : inverse));
+  }
+  store(at + stride * value, log_p + log_of(rising.product));
+}
+
+// The positive counts of a row that are computed in numbers of one type.
+template <class T>
+struct PositiveColumns {
+  T* data = nullptr;
+  std::int64_t stride = 0, n = 0;
+  std::int32_t* place = nullptr;  // the gene of each
+};
+
+template <CountFamily family, class T, class U>
+RSCVI_KERNEL_HELPER void append_positive(const CountRow<T>& row, std::int32_t g, float x, U mu, PositiveColumns<U>& to) {
+  U* at = to.data + to.n;
+  at[to.stride * count] = x;
+  at[to.stride * rate] = mu;
+  at[to.stride * log_factorial_column] = static_cast<U>(log_factorial(x));
+  if (family != CountFamily::poisson) at[to.stride * inverse_dispersion] = row.theta->theta[g];
+  if (family == CountFamily::zinb) at[to.stride * dropout_logit] = row.dropout[g];
+  to.place[to.n++] = g;
+}
+
+// Whole vectors: the last one is filled up with something harmless.
+template <class T>
+RSCVI_KERNEL_HELPER void fill_up(PositiveColumns<T>& columns) {
+  for (std::int64_t k = columns.n; k < columns.stride && k % VectorOf<T>::lanes != 0; ++k) {
+    for (const auto column : {count, rate, inverse_dispersion}) columns.data[columns.stride * column + k] = 1;
+    for (const auto column : {log_factorial_column, dropout_logit}) columns.data[columns.stride * column + k] = 0;
+  }
+}
+
+// Sorts the positive counts into those that T is good for and those that need double, and marks their genes.
+template <CountFamily family, class T>
+RSCVI_KERNEL_HELPER void gather_positive(const CountRow<T>& row, CountScratch<T>& scratch, T factor,
+                                         PositiveColumns<T>& usual, PositiveColumns<double>& special) {
+  constexpr std::int64_t most_lanes = RSCVI_VECTOR_BYTES / 4;
+  const std::int64_t stride = row.n_stored + most_lanes;
+  if (static_cast<std::int64_t>(scratch.place.size()) < 2 * stride) {
+    scratch.usual.resize(stride * n_columns);
+    scratch.special.resize(stride * n_columns);
+    scratch.place.resize(2 * stride);
+  }
+  usual = {scratch.usual.data(), stride, 0, scratch.place.data()};
+  special = {scratch.special.data(), stride, 0, scratch.place.data() + stride};
+  for (std::int64_t k = 0; k < row.n_stored; ++k) {
+    const float x = row.count[k];
+    if (!(x > 0)) continue;  // an explicit zero
+    const std::int32_t g = row.gene[k];
+    scratch.is_zero[g] = 0;
+    const bool is_usual = x <= product_up_to && x == static_cast<float>(static_cast<std::int32_t>(x)) &&
+                          (family == CountFamily::poisson || row.theta->theta[g] > static_cast<T>(small_theta));
+    if (is_usual) {
+      append_positive<family>(row, g, x, scratch.share[g] * factor, usual);
+    } else {
+      const double mu = static_cast<double>(scratch.share[g]) * static_cast<double>(factor);
+      append_positive<family>(row, g, x, mu, special);
+    }
+  }
+  fill_up(usual);
+  fill_up(special);
+}
+
+// A count that is no whole number has no product; it goes through the scalar kernel.
+template <CountFamily family>
+RSCVI_KERNEL_HELPER void correct_fraction(double* at, std::int64_t stride) {
+  const double x = at[stride * count], m = at[stride * rate];
+  if (x == static_cast<double>(static_cast<std::int64_t>(x))) return;
+  const double r = at[stride * inverse_dispersion], pi = at[stride * dropout_logit];
+  CountTerm<double> term;
+  if (family == CountFamily::zinb) term = ZeroInflatedNegativeBinomialKernel::evaluate(x, m, r, pi);
+  if (family == CountFamily::nb) term = NegativeBinomialKernel::evaluate(x, m, r, pi);
+  if (family == CountFamily::poisson) term = PoissonKernel::evaluate(x, m, r, pi);
+  at[stride * value] = term.value;
+  at[stride * d_log_rate] = m * term.d_mu;
+  at[stride * d_log_dispersion] = r * term.d_theta;
+  at[stride * d_dropout_logit] = term.d_pi;
+}
+
+// Adds their values and slopes to the sums, and their derivatives to the row.
+template <CountFamily family, bool with_derivatives, class T, class U>
+RSCVI_KERNEL_HELPER void add_positive(const PositiveColumns<U>& columns, CountRow<T>& row, ZeroSums& sums) {
+  typedef typename VectorOf<U>::type V;
+  const std::int64_t stride = columns.stride;
+  for (std::int64_t k = 0; k < columns.n; k += VectorOf<U>::lanes) {
+    positive_step<family, with_derivatives, V>(columns.data + k, stride);
+  }
+  for (std::int64_t k = 0; k < columns.n; ++k) {
+    U* at = columns.data + k;
+    if (sizeof(U) == sizeof(double)) correct_fraction<family>(reinterpret_cast<double*>(at), stride);
+    sums.value += static_cast<double>(at[stride * value]);
+    if (!with_derivatives) continue;
+    const std::int32_t g = columns.place[k];
+    sums.d_log_mu += static_cast<double>(at[stride * d_log_rate]);
+    row.d_logits[g] = static_cast<T>(at[stride * d_log_rate]);
+    if (family != CountFamily::poisson) row.d_log_theta[g] = static_cast<T>(at[stride * d_log_dispersion]);
+    if (family == CountFamily::zinb) row.d_dropout[g] = static_cast<T>(at[stride * d_dropout_logit]);
+  }
+}
+
+// All of it -----------------------------------------------------------------------------------------------------------
+
+template <CountFamily family, bool with_derivatives, class T>
+RSCVI_KERNEL_HELPER double evaluate_row(CountRow<T>& row, CountScratch<T>& scratch) {
+  typedef typename VectorOf<T>::type V;
+  constexpr std::int64_t lanes = VectorOf<T>::lanes;
+  scratch.share.resize(row.n_genes);
+  scratch.is_zero.assign(row.n_genes, T(1));
+  const T total = exponentials(row, scratch.share.data());
+  const T factor = std::exp(row.log_library) / total;
+  PositiveColumns<T> usual;
+  PositiveColumns<double> special;
+  gather_positive<family>(row, scratch, factor, usual, special);
+  ZeroSums sums = zero_pass<family, with_derivatives>(row, scratch, factor);
+  add_positive<family, with_derivatives>(usual, row, sums);
+  add_positive<family, with_derivatives>(special, row, sums);
+  if (!with_derivatives) return sums.value;
+  // Through the softmax: d/d logit = d/d ln mu - rho * (sum of d/d ln mu).
+  row.d_log_library = static_cast<T>(sums.d_log_mu);
+  const T back = static_cast<T>(sums.d_log_mu / static_cast<double>(total));
+  const std::int64_t whole = row.n_genes - row.n_genes % lanes;
+  for (std::int64_t g = 0; g < whole; g += lanes) {
+    store(row.d_logits + g, load<V>(row.d_logits + g) - load<V>(scratch.share.data() + g) * back);
+  }
+  for (std::int64_t g = whole; g < row.n_genes; ++g) row.d_logits[g] -= scratch.share[g] * back;
+  return sums.value;
+}
+
+template <class T>
+RSCVI_KERNEL double evaluate(CountFamily family, CountRow<T>& row, CountScratch<T>& scratch) {
+  const bool derivatives = row.d_logits != nullptr;
+  switch (family) {
+    case CountFamily::zinb:
+      return derivatives ? evaluate_row<CountFamily::zinb, true>(row, scratch)
+                         : evaluate_row<CountFamily::zinb, false>(row, scratch);
+    case CountFamily::nb:
+      return derivatives ? evaluate_row<CountFamily::nb, true>(row, scratch)
+                         : evaluate_row<CountFamily::nb, false>(row, scratch);
+    default:
+      return derivatives ? evaluate_row<CountFamily::poisson, true>(row, scratch)
+                         : evaluate_row<CountFamily::poisson, false>(row, scratch);
+  }
+}

@@ -1,0 +1,160 @@
+#include "core/distributions/fused_likelihood.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Dispatch.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/ivalue.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "core/base/errors.h"
+#include "core/distributions/count_rows.h"
+
+namespace rscvi {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// A pass over few entries is not worth waking a second thread.
+constexpr std::int64_t entries_per_task = 16384;
+
+CountFamily family_of(CountDistribution distribution) {
+  switch (distribution) {
+    case CountDistribution::zinb: return CountFamily::zinb;
+    case CountDistribution::nb: return CountFamily::nb;
+    default: return CountFamily::poisson;
+  }
+}
+
+// Of the log-likelihood of each draw, in its own parameters; undefined where not wanted, or where a family has none.
+struct Derivatives {
+  at::Tensor scale, log_theta, dropout;  // (N, G)
+  at::Tensor log_library;                // (N, 1)
+};
+
+struct SavedDerivatives : torch::CustomClassHolder {
+  Derivatives derivatives;
+  bool theta_is_shared = false;
+};
+
+Derivatives make_room(CountFamily family, const at::Tensor& scale) {
+  Derivatives out;
+  out.scale = at::empty_like(scale);
+  if (family != CountFamily::poisson) out.log_theta = at::empty_like(scale);
+  if (family == CountFamily::zinb) out.dropout = at::empty_like(scale);
+  out.log_library = at::empty({scale.size(0), 1}, scale.options());
+  return out;
+}
+
+template <class T>
+T* row_of(const at::Tensor& tensor, std::int64_t row) {
+  return tensor.defined() && tensor.numel() > 0 ? tensor.data_ptr<T>() + row % tensor.size(0) * tensor.size(1) : nullptr;
+}
+
+// The parameters as one stretch of memory each.
+CountLogits contiguous(const CountLogits& logits) {
+  const auto each = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.contiguous() : tensor; };
+  return {each(logits.scale), each(logits.log_library), each(logits.log_theta), each(logits.dropout)};
+}
+
+template <class T>
+void evaluate_rows(CountFamily family, const CellMatrix& x, const CountLogits& logits, Derivatives& out,
+                   const at::Tensor& total) {
+  const CsrBlock& counts = x.rows();
+  const CountRowKernels<T> kernels = count_row_kernels<T>();
+  const std::int64_t n_genes = logits.scale.size(1), n_cells = x.n_cells();
+  const bool has_theta = family != CountFamily::poisson;
+  const bool theta_is_shared = has_theta && logits.log_theta.dim() == 1;
+  ThetaRow<T> shared;
+  if (theta_is_shared) kernels.prepare_theta(logits.log_theta.data_ptr<T>(), n_genes, shared);
+
+  const std::int64_t rows_per_task = std::max<std::int64_t>(1, entries_per_task / std::max<std::int64_t>(1, n_genes));
+  at::parallel_for(0, logits.scale.size(0), rows_per_task, [&](std::int64_t begin, std::int64_t end) {
+    CountScratch<T> scratch;
+    ThetaRow<T> own;
+    for (std::int64_t r = begin; r < end; ++r) {
+      if (has_theta && !theta_is_shared) kernels.prepare_theta(row_of<T>(logits.log_theta, r), n_genes, own);
+      const std::int64_t first = counts.indptr[r % n_cells];
+      CountRow<T> row;
+      row.n_genes = n_genes;
+      row.logits = row_of<T>(logits.scale, r);
+      row.log_library = logits.log_library.data_ptr<T>()[r];
+      if (has_theta) row.theta = theta_is_shared ? &shared : &own;
+      if (family == CountFamily::zinb) row.dropout = row_of<T>(logits.dropout, r);
+      row.n_stored = counts.indptr[r % n_cells + 1] - first;
+      row.gene = counts.gene.data() + first;
+      row.count = counts.value.data() + first;
+      row.d_logits = row_of<T>(out.scale, r);
+      row.d_log_theta = row_of<T>(out.log_theta, r);
+      row.d_dropout = row_of<T>(out.dropout, r);
+      total.data_ptr<T>()[r] = static_cast<T>(kernels.evaluate(family, row, scratch));
+      if (out.log_library.defined()) out.log_library.data_ptr<T>()[r] = row.d_log_library;
+    }
+  });
+}
+
+void check_shapes(CountFamily family, const CellMatrix& x, const CountLogits& logits, bool with_derivatives) {
+  const std::int64_t n = logits.scale.size(0), n_genes = logits.scale.size(1);
+  const auto require = [](bool holds) {
+    if (!holds) throw InternalError("the parameters of the counts do not fit each other");
+  };
+  require(x.n_genes() == n_genes && n % std::max<std::int64_t>(1, x.n_cells()) == 0 && logits.log_library.numel() == n);
+  if (family == CountFamily::zinb) require(logits.dropout.sizes() == logits.scale.sizes());
+  if (family == CountFamily::poisson) return;
+  const at::Tensor& theta = logits.log_theta;
+  const bool by_row = theta.dim() == 2 && theta.size(1) == n_genes &&
+                      (theta.size(0) == n || (!with_derivatives && theta.size(0) == x.n_cells()));
+  require(by_row || (theta.dim() == 1 && theta.size(0) == n_genes));
+}
+
+// Value and derivatives in the forward pass; the backward pass only scales them by the draws' gradients.
+struct FusedLogLikelihood : torch::autograd::Function<FusedLogLikelihood> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& scale, const at::Tensor& log_library,
+                            const at::Tensor& log_theta, const at::Tensor& dropout, const CellMatrix& x,
+                            CountFamily family, bool with_derivatives) {
+    const CountLogits logits = contiguous({scale, log_library, log_theta, dropout});
+    check_shapes(family, x, logits, with_derivatives);
+    const auto saved = c10::make_intrusive<SavedDerivatives>();
+    if (with_derivatives) saved->derivatives = make_room(family, logits.scale);
+    saved->theta_is_shared = family != CountFamily::poisson && log_theta.dim() == 1;
+    const at::Tensor total = at::empty({scale.size(0)}, scale.options());
+    AT_DISPATCH_FLOATING_TYPES(scale.scalar_type(), "log_likelihood", [&] {
+      evaluate_rows<scalar_t>(family, x, logits, saved->derivatives, total);
+    });
+    context->saved_data["derivatives"] = c10::IValue::make_capsule(saved);
+    return total;
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const auto capsule = context->saved_data["derivatives"].toCapsule();
+    auto& saved = static_cast<SavedDerivatives&>(*capsule);
+    Derivatives d = std::move(saved.derivatives);
+    saved.derivatives = Derivatives();
+    if (!d.scale.defined()) throw InternalError("the gradients of the counts were taken already");
+    const at::Tensor by_draw = gradients[0].contiguous().unsqueeze(1);
+    variable_list out(7);
+    out[0] = d.scale.mul_(by_draw);
+    out[1] = d.log_library.mul_(by_draw);
+    if (d.log_theta.defined()) {
+      out[2] = saved.theta_is_shared ? at::mv(d.log_theta.t(), by_draw.squeeze(1)) : d.log_theta.mul_(by_draw);
+    }
+    if (d.dropout.defined()) out[3] = d.dropout.mul_(by_draw);
+    return out;
+  }
+};
+
+}  // namespace
+
+at::Tensor fused_log_likelihood(CountDistribution distribution, const CellMatrix& x, const CountLogits& logits) {
+  const at::Tensor none = at::empty({0}, logits.scale.options());  // autograd takes no undefined tensor
+  const at::Tensor& theta = distribution == CountDistribution::poisson ? none : logits.log_theta;
+  const at::Tensor& dropout = distribution == CountDistribution::zinb ? logits.dropout : none;
+  // Within forward() autograd records nothing, and does not say whether it does outside.
+  const bool with_derivatives = at::GradMode::is_enabled() &&
+                                (logits.scale.requires_grad() || logits.log_library.requires_grad() ||
+                                 theta.requires_grad() || dropout.requires_grad());
+  return FusedLogLikelihood::apply(logits.scale, logits.log_library, theta, dropout, x, family_of(distribution),
+                                   with_derivatives);
+}
+
+}  // namespace rscvi

@@ -1,0 +1,11 @@
+// The log-likelihood of counts.h in one fused pass on the CPU, as autograd sees it.
+#pragma once
+
+#include "core/distributions/counts.h"
+
+namespace rscvi {
+
+// Float or double. Gradients can be asked for once: they are made in the forward pass and handed over in the backward one.
+at::Tensor fused_log_likelihood(CountDistribution distribution, const CellMatrix& x, const CountLogits& logits);
+
+}  // namespace rscvi
