@@ -28,8 +28,9 @@
 #' `BiocParallel::MulticoreParam()` has them, always computes with one thread, as OpenMP's do not survive a fork.
 #'
 #' Threads that wait for each other do so busily for a while, by default for milliseconds. Where other programs want the
-#' same cores that makes two threads slower than one. `GOMP_SPINCOUNT=1000` in `~/.Renviron` or in the shell mends it;
-#' it is read when R starts, so neither rscvi nor `Sys.setenv()` can set it later. `num_threads(1)` is the other remedy.
+#' same cores, two threads can be several times slower than one. `num_threads(1)` is a remedy; `GOMP_SPINCOUNT=1000` in
+#' the shell that starts R (in `~/.profile`, say) is another. OpenMP reads it when R is started: `~/.Renviron` and
+#' `Sys.setenv()` come too late, and so would rscvi.
 #' @param n Number of threads, from 1 to 1024, or `NULL` or `"default"` for the default. More threads than cores make
 #'   everything slower. It holds until the session ends.
 #' @return The number of threads; with `n`, the one before, invisibly.
