@@ -15,17 +15,17 @@
 #' before the package is loaded. Both may be `"default"`. What cannot be understood is ignored with a warning.
 #'
 #' The number holds while rscvi computes, and for nothing else: each call sets the threads of OpenMP, of LibTorch and of
-#' the BLAS that LibTorch calls, and puts back what was there when it ends. Loading the package changes none of them, and
-#' R's own matrix products, the torch package and others keep theirs. A BLAS with threads of its own beside OpenMP's
+#' the BLAS that LibTorch calls, and puts back what was there when it ends. Loading the package changes none of them,
+#' and R's own matrix products, the torch package and others keep theirs. A BLAS with threads of its own beside OpenMP's
 #' (OpenBLAS built with pthreads) works on one while rscvi computes, since the two kinds get in each other's way; with
 #' OpenBLAS built with OpenMP or with MKL, its products use `n`.
 #'
 #' The same seed, machine and number of threads give the same results to the last bit. Another number of threads sums in
 #' another order, and gives the same up to rounding.
 #'
-#' Worker processes, as `BiocParallel::SnowParam()` has them, each use the default, so several of them ask for more cores
-#' than there are: call `num_threads(1)` in each, or set `RSCVI_NUM_THREADS` before they start. A forked process, as
-#' `BiocParallel::MulticoreParam()` has them, always computes with one thread, as OpenMP's do not survive a fork.
+#' Worker processes, as `BiocParallel::SnowParam()` has them, each use the default, so several of them ask for more
+#' cores than there are: call `num_threads(1)` in each, or set `RSCVI_NUM_THREADS` before they start. A forked process,
+#' as `BiocParallel::MulticoreParam()` has them, always computes with one thread, as OpenMP's do not survive a fork.
 #'
 #' Threads that wait for each other do so busily for a while, by default for milliseconds. Where other programs want the
 #' same cores, two threads can be several times slower than one. `num_threads(1)` is a remedy; `GOMP_SPINCOUNT=1000` in

@@ -15,8 +15,8 @@ std::vector<int> parse_cpu_list(const std::string& text);
 std::optional<int> parse_thread_count(const std::string& text);
 
 // Cores that `cpus` belong to; two hardware threads of one core count once, since products of matrices keep all of its
-// arithmetic units busy with one. A CPU whose siblings are unknown counts as a core. `root`: the folder in which sys/ and
-// proc/ stand, "/" but for tests.
+// arithmetic units busy with one. A CPU whose siblings are unknown counts as a core. `root`: the folder in which sys/
+// and proc/ stand, "/" but for tests.
 int physical_cores(const std::string& root, const std::vector<int>& cpus);
 
 // CPUs that the quotas of this process's cgroup and of those around it leave it (version 1, 2 or both), rounded down,
