@@ -213,16 +213,24 @@ posterior_for_each_minibatch_cpp <- function(posterior, visit) {
     invisible(.Call(`_rscvi_posterior_for_each_minibatch_cpp`, posterior, visit))
 }
 
+granted_threads_cpp <- function() {
+    .Call(`_rscvi_granted_threads_cpp`)
+}
+
+compute_with_threads_cpp <- function(n) {
+    .Call(`_rscvi_compute_with_threads_cpp`, n)
+}
+
+set_threads_cpp <- function(threads) {
+    invisible(.Call(`_rscvi_set_threads_cpp`, threads))
+}
+
 train_cpp <- function(model, dataset, cells, options, early_stopping, use_cuda, seed, on_epoch) {
     .Call(`_rscvi_train_cpp`, model, dataset, cells, options, early_stopping, use_cuda, seed, on_epoch)
 }
 
 train_classifier_cpp <- function(model, classifier, dataset, cells, options, early_stopping, use_cuda, seed, on_epoch) {
     .Call(`_rscvi_train_classifier_cpp`, model, classifier, dataset, cells, options, early_stopping, use_cuda, seed, on_epoch)
-}
-
-set_num_threads_cpp <- function(n) {
-    invisible(.Call(`_rscvi_set_num_threads_cpp`, n))
 }
 
 matrix_product_gflops_cpp <- function() {

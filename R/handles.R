@@ -1,8 +1,9 @@
 # The way into the core: whatever in the glue can fail is called through core().
 
-# Runs a call of the glue; an exception of the core becomes an rscvi error of the matching class.
+# Runs a call of the glue, with the threads that are due; an exception of the core becomes an rscvi error of the matching
+# class.
 core <- function(expr) {
-    tryCatch(expr, "C++Error" = function(e) {
+    tryCatch(with_threads(expr), "C++Error" = function(e) {
         text <- conditionMessage(e)
         kind <- c("rscvi::InvalidArgument" = "invalid_argument", "rscvi::DeviceError" = "device_error",
             "rscvi::Diverged" = "diverged", "rscvi::BadFile" = "bad_save", "rscvi::WriteError" = "save_failed")
@@ -26,7 +27,6 @@ remedies <- c(
 # The core's object behind an environment that holds what it is made from; `make` makes it anew when the pointer is
 # dead, as it is after readRDS() and in a SnowParam worker.
 alive_handle <- function(cache, make) {
-    settle_after_fork()
     if (!handle_is_alive_cpp(cache$handle)) cache$handle <- make()
     cache$handle
 }
@@ -64,12 +64,4 @@ change_model <- function(model, expr) {
     sync_weights(model)
     changed <- TRUE
     value
-}
-
-# The threads of OpenMP do not survive a fork, and a child that waits for them hangs: it works on one thread.
-process <- new.env(parent = emptyenv())
-settle_after_fork <- function() {
-    if (identical(process$id, Sys.getpid())) return(invisible())
-    core(set_num_threads_cpp(1L))
-    process$id <- Sys.getpid()
 }

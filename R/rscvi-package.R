@@ -12,14 +12,14 @@
 #' @keywords internal
 "_PACKAGE"
 
-# Known from the start, so that a fork can tell that it is one (see settle_after_fork() in handles.R).
-.onLoad <- function(libname, pkgname) process$id <- Sys.getpid()
+# Known from the start, so that a fork can tell that it is one (see threads.R).
+.onLoad <- function(libname, pkgname) start_process()
 
 # The reference BLAS of a bare Debian makes training about 40 times slower, and nothing else would say why.
 slow_blas_gflops <- 5
 
 .onAttach <- function(libname, pkgname) {
-    speed <- tryCatch(matrix_product_gflops_cpp(), error = function(e) Inf)
+    speed <- tryCatch(core(matrix_product_gflops_cpp()), error = function(e) Inf)
     if (speed < slow_blas_gflops) {
         packageStartupMessage(sprintf(paste(
             "rscvi: matrix products run at %.1f Gflop/s here, which is slow. Either the machine is busy, or LibTorch uses",

@@ -668,6 +668,34 @@ BEGIN_RCPP
     return R_NilValue;
 END_RCPP
 }
+// granted_threads_cpp
+int granted_threads_cpp();
+RcppExport SEXP _rscvi_granted_threads_cpp() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(granted_threads_cpp());
+    return rcpp_result_gen;
+END_RCPP
+}
+// compute_with_threads_cpp
+Rcpp::IntegerVector compute_with_threads_cpp(int n);
+RcppExport SEXP _rscvi_compute_with_threads_cpp(SEXP nSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< int >::type n(nSEXP);
+    rcpp_result_gen = Rcpp::wrap(compute_with_threads_cpp(n));
+    return rcpp_result_gen;
+END_RCPP
+}
+// set_threads_cpp
+void set_threads_cpp(Rcpp::IntegerVector threads);
+RcppExport SEXP _rscvi_set_threads_cpp(SEXP threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type threads(threadsSEXP);
+    set_threads_cpp(threads);
+    return R_NilValue;
+END_RCPP
+}
 // train_cpp
 Rcpp::List train_cpp(SEXP model, SEXP dataset, Rcpp::IntegerVector cells, Rcpp::List options, Rcpp::List early_stopping, SEXP use_cuda, double seed, SEXP on_epoch);
 RcppExport SEXP _rscvi_train_cpp(SEXP modelSEXP, SEXP datasetSEXP, SEXP cellsSEXP, SEXP optionsSEXP, SEXP early_stoppingSEXP, SEXP use_cudaSEXP, SEXP seedSEXP, SEXP on_epochSEXP) {
@@ -701,15 +729,6 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< SEXP >::type on_epoch(on_epochSEXP);
     rcpp_result_gen = Rcpp::wrap(train_classifier_cpp(model, classifier, dataset, cells, options, early_stopping, use_cuda, seed, on_epoch));
     return rcpp_result_gen;
-END_RCPP
-}
-// set_num_threads_cpp
-void set_num_threads_cpp(int n);
-RcppExport SEXP _rscvi_set_num_threads_cpp(SEXP nSEXP) {
-BEGIN_RCPP
-    Rcpp::traits::input_parameter< int >::type n(nSEXP);
-    set_num_threads_cpp(n);
-    return R_NilValue;
 END_RCPP
 }
 // matrix_product_gflops_cpp
@@ -785,9 +804,11 @@ static const R_CallMethodDef CallEntries[] = {
     {"_rscvi_posterior_marginal_ll_cpp", (DL_FUNC) &_rscvi_posterior_marginal_ll_cpp, 4},
     {"_rscvi_posterior_sample_scale_cpp", (DL_FUNC) &_rscvi_posterior_sample_scale_cpp, 8},
     {"_rscvi_posterior_for_each_minibatch_cpp", (DL_FUNC) &_rscvi_posterior_for_each_minibatch_cpp, 2},
+    {"_rscvi_granted_threads_cpp", (DL_FUNC) &_rscvi_granted_threads_cpp, 0},
+    {"_rscvi_compute_with_threads_cpp", (DL_FUNC) &_rscvi_compute_with_threads_cpp, 1},
+    {"_rscvi_set_threads_cpp", (DL_FUNC) &_rscvi_set_threads_cpp, 1},
     {"_rscvi_train_cpp", (DL_FUNC) &_rscvi_train_cpp, 8},
     {"_rscvi_train_classifier_cpp", (DL_FUNC) &_rscvi_train_classifier_cpp, 9},
-    {"_rscvi_set_num_threads_cpp", (DL_FUNC) &_rscvi_set_num_threads_cpp, 1},
     {"_rscvi_matrix_product_gflops_cpp", (DL_FUNC) &_rscvi_matrix_product_gflops_cpp, 0},
     {"_rscvi_cuda_is_available_cpp", (DL_FUNC) &_rscvi_cuda_is_available_cpp, 0},
     {NULL, NULL, 0}

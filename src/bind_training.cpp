@@ -165,9 +165,6 @@ Rcpp::List train_classifier_cpp(SEXP model, Rcpp::List classifier, SEXP dataset,
 }
 
 // [[Rcpp::export(rng = false)]]
-void set_num_threads_cpp(int n) { rscvi::api::set_num_threads(n); }
-
-// [[Rcpp::export(rng = false)]]
 double matrix_product_gflops_cpp() { return rscvi::api::matrix_product_gflops(); }
 
 // [[Rcpp::export(rng = false)]]

@@ -1,7 +1,5 @@
 #include "core/api/training.h"
 
-#include <ATen/Parallel.h>
-
 #include "core/api/model_handle.h"
 #include "core/base/blas_speed.h"
 #include "core/base/device.h"
@@ -20,10 +18,6 @@ TrainResult train(Model& model, std::shared_ptr<const Dataset> dataset, const st
 
 double matrix_product_gflops() {
   return translate_errors([] { return rscvi::matrix_product_gflops(); });
-}
-
-void set_num_threads(int n) {
-  translate_errors([n] { at::set_num_threads(n); });
 }
 
 bool cuda_is_available() {

@@ -17,7 +17,4 @@ bool cuda_is_available();
 // See core/base/blas_speed.h.
 double matrix_product_gflops();
 
-// Threads that LibTorch computes with, in this process.
-void set_num_threads(int n);
-
 }  // namespace rscvi::api

@@ -1,0 +1,82 @@
+#include "core/base/threads.h"
+
+#include <ATen/Parallel.h>
+
+#include <filesystem>
+#include <set>
+#include <string>
+
+#include "test.h"
+
+using namespace rscvi;
+
+namespace {
+
+// Puts the process's threads back when a test ends.
+struct Restored {
+  Threads before = current_threads();
+  ~Restored() { set_threads(before); }
+};
+
+#ifdef __linux__
+std::set<std::string> threads_of_process() {
+  std::set<std::string> ids;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    ids.insert(task.path().filename().string());
+  }
+  return ids;
+}
+#endif
+
+}  // namespace
+
+TEST_CASE("threads: LibTorch and its BLAS have the number set, and get back the one they had") {
+  const Restored restored;
+  for (const int n : {2, 1, 2}) {
+    compute_with_threads(n);
+    CHECK(at::get_num_threads() == n);
+    CHECK(current_threads().torch == n);
+    CHECK(current_threads().blas <= n);
+  }
+  const Threads two = current_threads();
+  compute_with_threads(1);
+  CHECK(current_threads().blas <= 1);
+  set_threads(two);
+  CHECK(current_threads().torch == 2);
+  CHECK(current_threads().blas == two.blas);
+}
+
+TEST_CASE("threads: matrix products agree to rounding, and are the same bits each time") {
+  const Restored restored;
+  const at::Tensor a = at::sin(at::arange(128 * 300, at::kFloat)).reshape({128, 300});
+  const at::Tensor b = at::cos(at::arange(300 * 257, at::kFloat)).reshape({300, 257});
+  compute_with_threads(1);
+  const at::Tensor one = at::mm(a, b);
+  compute_with_threads(2);
+  const at::Tensor two = at::mm(a, b);
+  CHECK(at::allclose(one, at::mm(a.to(at::kDouble), b.to(at::kDouble)).to(at::kFloat), 1e-5, 1e-4));
+  CHECK(at::allclose(one, two, 1e-5, 1e-5));
+  CHECK(at::equal(two, at::mm(a, b)));
+  compute_with_threads(1);
+  CHECK(at::equal(one, at::mm(a, b)));
+}
+
+TEST_CASE("threads: products inside of a parallel loop start no threads, and have the bits of one thread") {
+  const Restored restored;
+  const at::Tensor a = at::sin(at::arange(256 * 300, at::kFloat)).reshape({256, 300});
+  compute_with_threads(1);
+  const at::Tensor expected = at::mm(a, a.t());
+  compute_with_threads(2);
+  at::parallel_for(0, 2, 1, [](std::int64_t, std::int64_t) {});  // the loop's own threads are there from now on
+#ifdef __linux__
+  const std::set<std::string> before = threads_of_process();
+#endif
+  std::vector<at::Tensor> products(2);
+  at::parallel_for(0, 2, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t k = begin; k < end; ++k) products[k] = at::mm(a, a.t());
+  });
+#ifdef __linux__
+  CHECK(threads_of_process() == before);
+#endif
+  for (const at::Tensor& product : products) CHECK(at::equal(product, expected));
+}
