@@ -57,6 +57,10 @@ population_batch_cpp <- function(population) {
     .Call(`_rscvi_population_batch_cpp`, population)
 }
 
+population_size_cpp <- function(population) {
+    .Call(`_rscvi_population_size_cpp`, population)
+}
+
 population_scale_cpp <- function(population, first_gene, n_genes) {
     .Call(`_rscvi_population_scale_cpp`, population, first_gene, n_genes)
 }
@@ -75,6 +79,18 @@ contrast_pairs_cpp <- function(scale1, scale2, pairs, options) {
 
 contrast_strata_cpp <- function(scale1, scale2, strata, interval_pairs, options) {
     .Call(`_rscvi_contrast_strata_cpp`, scale1, scale2, strata, interval_pairs, options)
+}
+
+population_contrast_cpp <- function(population1, population2, strata, pairs, options) {
+    .Call(`_rscvi_population_contrast_cpp`, population1, population2, strata, pairs, options)
+}
+
+population_prepare_cpp <- function(population) {
+    invisible(.Call(`_rscvi_population_prepare_cpp`, population))
+}
+
+group_sums_cpp <- function(p, i, x, n_genes, cells, groups, n_groups) {
+    .Call(`_rscvi_group_sums_cpp`, p, i, x, n_genes, cells, groups, n_groups)
 }
 
 summarise_columns_cpp <- function(values, levels) {

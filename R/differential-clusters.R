@@ -68,13 +68,18 @@ setMethod("one_vs_all_degenes", "Posterior", function(
     samples <- lapply(seq_along(sizes), function(k) {
         sample_population(post, groups$cells[[k]], n_samples, batches, seeds[k])
     })
+    # Where genes are looked at block by block, mixtures take over what their parts have been prepared with.
+    if (settings$change || settings$permute) {
+        for (population in samples) core(population_prepare_cpp(population))
+    }
     seeds <- utils::tail(seeds, 2L * length(compared))
+    sums <- raw_sums(post, groups$cells)
     tables <- lapply(seq_along(compared), function(j) {
         k <- compared[j]
         others <- core(population_mix_cpp(samples[-k], sizes[-k], n_samples, seeds[2L * j - 1L]))
         settings <- with_pseudocount(settings, post, groups$cells[[k]], unlist(groups$cells[-k]), samples[[k]], others)
         table <- contrast_populations(post, samples[[k]], others, settings, seeds[2L * j])
-        cluster_table(table, post, groups$cells[[k]], unlist(groups$cells[-k]), groups$names[k])
+        cluster_table(table, sums, k, seq_along(sizes)[-k], groups$names[k])
     })
     names(tables) <- groups$names[compared]
     write_cluster_xlsx(tables, file)
@@ -107,21 +112,22 @@ setMethod("within_cluster_degenes", "Posterior", function(
     compared <- which(groups$is_cluster & lengths(inside) > min_cells & lengths(outside) > min_cells)
     check_any_cluster(compared, min_cells)
     seeds <- matrix(split_seed(seed, 3L * length(compared)), nrow = 3L)
+    sums <- raw_sums(post, c(inside[compared], outside[compared]))
     tables <- lapply(seq_along(compared), function(j) {
         k <- compared[j]
         population1 <- sample_population(post, inside[[k]], n_samples, batches1, seeds[1L, j])
         population2 <- sample_population(post, outside[[k]], n_samples, batches2, seeds[2L, j])
         settings <- with_pseudocount(settings, post, inside[[k]], outside[[k]], population1, population2)
         table <- contrast_populations(post, population1, population2, settings, seeds[3L, j])
-        cluster_table(table, post, inside[[k]], outside[[k]], groups$names[k])
+        cluster_table(table, sums, j, length(compared) + j, groups$names[k])
     })
     names(tables) <- groups$names[compared]
     write_cluster_xlsx(tables, file)
     tables
 })
 
-cluster_table <- function(table, post, first, second, name) {
-    table <- sort_by_evidence(add_raw_statistics(table, post, first, second))
+cluster_table <- function(table, sums, first, second, name) {
+    table <- sort_by_evidence(add_raw_statistics(table, sums, first, second))
     table$clusters <- rep(name, nrow(table))
     table
 }

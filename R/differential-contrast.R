@@ -169,8 +169,11 @@ contrast_block <- function(scale1, scale2, plan) {
             core(contrast_pairs_cpp(scale1, scale2, plan$pairs, options))
         }
     }
+    contrast_table(found, means, colnames(scale1), settings)
+}
+
+contrast_table <- function(found, means, names, settings) {
     columns <- if (settings$change) change_columns(found, means, settings) else vanilla_columns(found, means)
-    names <- colnames(scale1)
     data.frame(columns, row.names = if (!anyDuplicated(names)) names, check.names = FALSE)
 }
 

@@ -4,22 +4,29 @@
 # The search starts from a random clustering of the cells, which does not change what it finds, but for cells at equal
 # distances: a fixed seed makes it find the same ones each time, and leaves the session's stream alone.
 nearest_neighbours <- function(x, k, subset = NULL) {
-    with_r_seed(1L, without_tie_warnings(
-        BiocNeighbors::findKNN(x, k = k, subset = subset, get.distance = FALSE, BNPARAM = BiocNeighbors::KmknnParam())
+    # A tree takes next to no time to build, but looks longer for each cell: the better choice for some of the cells.
+    search <- if (is.null(subset)) by_clusters() else BiocNeighbors::VptreeParam()
+    with_r_seed(1L, without_search_warnings(
+        BiocNeighbors::findKNN(x, k = k, subset = subset, get.distance = FALSE, BNPARAM = search)
     ))$index
 }
 
-# BiocNeighbors before 2.0 warns of equal distances, as cells that occur twice have them.
-without_tie_warnings <- function(expr) {
+# One iteration of k-means serves the search as well as the ten of the default, which take as long as the search itself.
+# BiocNeighbors from 2.0 on clusters in its own, fast way, and takes no notice.
+by_clusters <- function() BiocNeighbors::KmknnParam(iter.max = 1L)
+
+# BiocNeighbors before 2.0 warns of equal distances, as cells that occur twice have them, and of k-means that did not
+# converge.
+without_search_warnings <- function(expr) {
     withCallingHandlers(expr, warning = function(w) {
-        if (grepl("tied distances", conditionMessage(w), fixed = TRUE)) invokeRestart("muffleWarning")
+        if (grepl("tied distances|converge|Quick-TRANSfer", conditionMessage(w))) invokeRestart("muffleWarning")
     })
 }
 
 # Of the k nearest known cells of each asked one, the share that has each label: asked cells x labels.
 neighbour_shares <- function(known, label, asked, k) {
-    near <- with_r_seed(1L, without_tie_warnings(BiocNeighbors::queryKNN(unname(known), unname(asked), k = k,
-        get.distance = FALSE, BNPARAM = BiocNeighbors::KmknnParam())))$index
+    near <- with_r_seed(1L, without_search_warnings(BiocNeighbors::queryKNN(unname(known), unname(asked), k = k,
+        get.distance = FALSE, BNPARAM = by_clusters())))$index
     shares <- matrix(0, nrow(near), nlevels(label), dimnames = list(NULL, levels(label)))
     for (j in seq_len(k)) {
         at <- cbind(seq_len(nrow(near)), as.integer(label)[near[, j]])
@@ -63,8 +70,8 @@ proximity_imputation <- function(latent1, expression1, latent2, k = 4) {
                      {ncol(latent2)}.")
     }
     k <- resolve_neighbours(k, "k", nrow(latent1))
-    near <- with_r_seed(1L, without_tie_warnings(
-        BiocNeighbors::queryKNN(latent1, latent2, k = k, BNPARAM = BiocNeighbors::KmknnParam())))
+    near <- with_r_seed(1L, without_search_warnings(
+        BiocNeighbors::queryKNN(latent1, latent2, k = k, BNPARAM = by_clusters())))
     weight <- 1 / near$distance
     exact <- rowSums(near$distance == 0) > 0
     weight[exact, ] <- near$distance[exact, ] == 0

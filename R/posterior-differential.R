@@ -1,6 +1,6 @@
 # Differential expression of two populations of cells.
 
-# Genes decoded and tested at a time: small beside a matrix of samples x all genes, large enough for fast products.
+# Where functions of the user's see the samples, in matrices: genes decoded and tested at a time.
 genes_at_once <- 512L
 values_at_once <- 2^22
 
@@ -10,16 +10,22 @@ contrast_populations <- function(post, population1, population2, settings, seed)
     names <- gene_names(post@gene_dataset)
     batch1 <- population_batch_cpp(population1)
     batch2 <- population_batch_cpp(population2)
-    plan <- NULL
+    size1 <- population_size_cpp(population1)
+    size2 <- population_size_cpp(population2)
+    plan <- plan_contrast(settings, batch1, batch2, size1, size2, seed)
+    if (!settings$change || !settings$custom) {
+        options <- settings[c("change", "delta", "pseudocount", "levels", "exact", "permute")]
+        found <- core(population_contrast_cpp(population1, population2, plan$strata, plan$pairs, options))
+        return(finish_contrast(contrast_table(found, found[c("scale1", "scale2")], names, settings), settings))
+    }
     step <- genes_at_once
-    # R's functions see all pairs of a block at once, in matrices.
-    if (settings$custom && settings$permute) step <- max(1L, min(step, as.integer(values_at_once %/% settings$n_pairs)))
+    # R's functions see all pairs of a block at once.
+    if (settings$permute) step <- max(1L, min(step, as.integer(values_at_once %/% settings$n_pairs)))
     blocks <- lapply(seq.int(1L, n, by = step), function(first) {
         size <- min(step, n - first + 1L)
         scale1 <- core(population_scale_cpp(population1, first, size))
         scale2 <- core(population_scale_cpp(population2, first, size))
         colnames(scale1) <- names[first - 1L + seq_len(size)]
-        if (is.null(plan)) plan <<- plan_contrast(settings, batch1, batch2, nrow(scale1), nrow(scale2), seed)
         contrast_block(scale1, scale2, plan)
     })
     finish_contrast(do.call(rbind, blocks), settings)
@@ -54,7 +60,7 @@ contrast_populations <- function(post, population1, population2, settings, seed)
 #'   `raw_mean2`, `non_zeros_proportion1`, `non_zeros_proportion2`, `raw_normalized_mean1`, `raw_normalized_mean2` (see
 #'   [raw_counts_properties()]).
 #' @section Errors: `rscvi_empty_population`, `rscvi_overlapping_populations`; `rscvi_invalid_argument` for the rest.
-#' @section Memory: genes are decoded 512 at a time; what is kept of a sample is its last hidden layer.
+#' @section Memory: genes, or samples, are decoded a few at a time; what is kept of a sample is its last hidden layer.
 #' @section Differences from scvi 0.6.8: the posterior is left as it was (there, later methods work on the cells that
 #'   were drawn here); populations that overlap, and cells or batches that do not exist, are errors; ties keep the order
 #'   of the genes. New: `group1` and `group2`, `pseudocounts`, `fdr_target`, `M_permutation = Inf`, and `proba_up` and
@@ -133,15 +139,27 @@ setMethod("differential_expression_score", "Posterior", function(
         use_permutation, M_permutation, change_fn, m1_domain_fn, delta, cred_interval_lvls, pseudocounts, fdr_target,
         group1, group2, seed)
     cells <- check_populations(post, idx1, idx2, group1, group2)
-    if (all_stats) table <- add_raw_statistics(table, post, cells$first, cells$second)
+    if (all_stats) table <- add_raw_statistics(table, raw_sums(post, cells), 1L, 2L)
     sort_by_evidence(table)
 })
 
-add_raw_statistics <- function(table, post, first, second) {
-    raw <- raw_counts_properties(post@gene_dataset, post@indices[first], post@indices[second])
-    names(raw) <- c("raw_mean1", "raw_mean2", "non_zeros_proportion1", "non_zeros_proportion2",
-        "raw_normalized_mean1", "raw_normalized_mean2")
-    cbind(table, raw)
+# Sums of the raw counts of groups of the posterior's cells (see raw_counts_properties(), which has the definitions), in
+# one pass over the counts, however many groups there are.
+raw_sums <- function(post, groups) {
+    counts <- post@gene_dataset@counts
+    sums <- core(group_sums_cpp(counts@p, counts@i, counts@x, nrow(counts), post@indices[unlist(groups)],
+        rep(seq_along(groups), lengths(groups)), length(groups)))
+    c(sums, list(sizes = lengths(groups)))
+}
+
+# The raw statistics of some of the groups, taken together, against some others.
+add_raw_statistics <- function(table, sums, first, second) {
+    mean_of <- function(what, these) unname(rowSums(sums[[what]][, these, drop = FALSE])) / sum(sums$sizes[these])
+    cbind(table, data.frame(
+        raw_mean1 = mean_of("counts", first), raw_mean2 = mean_of("counts", second),
+        non_zeros_proportion1 = mean_of("detected", first), non_zeros_proportion2 = mean_of("detected", second),
+        raw_normalized_mean1 = mean_of("normalised", first), raw_normalized_mean2 = mean_of("normalised", second)
+    ))
 }
 
 # Falling evidence; order() with radix is stable, so that ties stay in the order of the data set.

@@ -177,6 +177,16 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// population_size_cpp
+int population_size_cpp(SEXP population);
+RcppExport SEXP _rscvi_population_size_cpp(SEXP populationSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type population(populationSEXP);
+    rcpp_result_gen = Rcpp::wrap(population_size_cpp(population));
+    return rcpp_result_gen;
+END_RCPP
+}
 // population_scale_cpp
 Rcpp::NumericMatrix population_scale_cpp(SEXP population, int first_gene, int n_genes);
 RcppExport SEXP _rscvi_population_scale_cpp(SEXP populationSEXP, SEXP first_geneSEXP, SEXP n_genesSEXP) {
@@ -238,6 +248,45 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< Rcpp::List >::type interval_pairs(interval_pairsSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type options(optionsSEXP);
     rcpp_result_gen = Rcpp::wrap(contrast_strata_cpp(scale1, scale2, strata, interval_pairs, options));
+    return rcpp_result_gen;
+END_RCPP
+}
+// population_contrast_cpp
+Rcpp::List population_contrast_cpp(SEXP population1, SEXP population2, Rcpp::List strata, Rcpp::List pairs, Rcpp::List options);
+RcppExport SEXP _rscvi_population_contrast_cpp(SEXP population1SEXP, SEXP population2SEXP, SEXP strataSEXP, SEXP pairsSEXP, SEXP optionsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type population1(population1SEXP);
+    Rcpp::traits::input_parameter< SEXP >::type population2(population2SEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type strata(strataSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type pairs(pairsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type options(optionsSEXP);
+    rcpp_result_gen = Rcpp::wrap(population_contrast_cpp(population1, population2, strata, pairs, options));
+    return rcpp_result_gen;
+END_RCPP
+}
+// population_prepare_cpp
+void population_prepare_cpp(SEXP population);
+RcppExport SEXP _rscvi_population_prepare_cpp(SEXP populationSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type population(populationSEXP);
+    population_prepare_cpp(population);
+    return R_NilValue;
+END_RCPP
+}
+// group_sums_cpp
+Rcpp::List group_sums_cpp(Rcpp::IntegerVector p, Rcpp::IntegerVector i, Rcpp::NumericVector x, int n_genes, SEXP cells, SEXP groups, int n_groups);
+RcppExport SEXP _rscvi_group_sums_cpp(SEXP pSEXP, SEXP iSEXP, SEXP xSEXP, SEXP n_genesSEXP, SEXP cellsSEXP, SEXP groupsSEXP, SEXP n_groupsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type p(pSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type i(iSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type x(xSEXP);
+    Rcpp::traits::input_parameter< int >::type n_genes(n_genesSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type cells(cellsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type groups(groupsSEXP);
+    Rcpp::traits::input_parameter< int >::type n_groups(n_groupsSEXP);
+    rcpp_result_gen = Rcpp::wrap(group_sums_cpp(p, i, x, n_genes, cells, groups, n_groups));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -765,11 +814,15 @@ static const R_CallMethodDef CallEntries[] = {
     {"_rscvi_population_new_cpp", (DL_FUNC) &_rscvi_population_new_cpp, 4},
     {"_rscvi_population_mix_cpp", (DL_FUNC) &_rscvi_population_mix_cpp, 4},
     {"_rscvi_population_batch_cpp", (DL_FUNC) &_rscvi_population_batch_cpp, 1},
+    {"_rscvi_population_size_cpp", (DL_FUNC) &_rscvi_population_size_cpp, 1},
     {"_rscvi_population_scale_cpp", (DL_FUNC) &_rscvi_population_scale_cpp, 3},
     {"_rscvi_strata_cpp", (DL_FUNC) &_rscvi_strata_cpp, 4},
     {"_rscvi_pairs_cpp", (DL_FUNC) &_rscvi_pairs_cpp, 3},
     {"_rscvi_contrast_pairs_cpp", (DL_FUNC) &_rscvi_contrast_pairs_cpp, 4},
     {"_rscvi_contrast_strata_cpp", (DL_FUNC) &_rscvi_contrast_strata_cpp, 5},
+    {"_rscvi_population_contrast_cpp", (DL_FUNC) &_rscvi_population_contrast_cpp, 5},
+    {"_rscvi_population_prepare_cpp", (DL_FUNC) &_rscvi_population_prepare_cpp, 1},
+    {"_rscvi_group_sums_cpp", (DL_FUNC) &_rscvi_group_sums_cpp, 7},
     {"_rscvi_summarise_columns_cpp", (DL_FUNC) &_rscvi_summarise_columns_cpp, 2},
     {"_rscvi_posterior_sample_rate_cpp", (DL_FUNC) &_rscvi_posterior_sample_rate_cpp, 6},
     {"_rscvi_posterior_generate_cpp", (DL_FUNC) &_rscvi_posterior_generate_cpp, 6},

@@ -103,6 +103,11 @@ Rcpp::IntegerVector population_batch_cpp(SEXP population) {
 }
 
 // [[Rcpp::export(rng = false)]]
+int population_size_cpp(SEXP population) {
+  return static_cast<int>(from_handle<Population>(population).n_samples());
+}
+
+// [[Rcpp::export(rng = false)]]
 Rcpp::NumericMatrix population_scale_cpp(SEXP population, int first_gene, int n_genes) {
   const Population& samples = from_handle<Population>(population);
   Rcpp::NumericMatrix out(static_cast<int>(samples.n_samples()), n_genes);
@@ -146,6 +151,43 @@ Rcpp::List contrast_strata_cpp(Rcpp::NumericMatrix scale1, Rcpp::NumericMatrix s
   return to_columns(rscvi::contrast_strata(to_scale_matrix(scale1), to_scale_matrix(scale2), to_strata(strata),
                                            to_pairs(interval_pairs), contrast),
                     contrast.levels.size());
+}
+
+// As contrast_strata_cpp() (options$exact) or contrast_pairs_cpp(), of all genes of two populations; with their mean
+// scales.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List population_contrast_cpp(SEXP population1, SEXP population2, Rcpp::List strata, Rcpp::List pairs,
+                                   Rcpp::List options) {
+  rscvi::api::ContrastPlan plan;
+  plan.exact = option<bool>(options, "exact");
+  plan.elementwise = !option<bool>(options, "permute");
+  plan.strata = to_strata(strata);
+  plan.pairs = to_pairs(pairs);
+  plan.options = to_contrast_options(options);
+  const rscvi::api::PopulationContrast found(from_handle<Population>(population1),
+                                             from_handle<Population>(population2), plan);
+  Rcpp::List columns = to_columns(found.genes, plan.options.levels.size());
+  columns["scale1"] = Rcpp::NumericVector(found.scale1.begin(), found.scale1.end());
+  columns["scale2"] = Rcpp::NumericVector(found.scale2.begin(), found.scale2.end());
+  return columns;
+}
+
+// [[Rcpp::export(rng = false)]]
+void population_prepare_cpp(SEXP population) { from_handle<Population>(population).prepare_for_blocks(); }
+
+// Three genes x groups matrices, see core/differential/group_sums.h. p, i, x: slots of a dgCMatrix of genes x cells;
+// cells and groups are 1-based.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List group_sums_cpp(Rcpp::IntegerVector p, Rcpp::IntegerVector i, Rcpp::NumericVector x, int n_genes, SEXP cells,
+                          SEXP groups, int n_groups) {
+  const rscvi::GroupSums sums = rscvi::group_sums({p.begin(), i.begin(), x.begin(), n_genes}, to_zero_based(cells),
+                                                  to_zero_based(groups), n_groups);
+  const auto matrix = [&](const std::vector<double>& values) {
+    return Rcpp::NumericMatrix(n_genes, n_groups, values.begin());
+  };
+  return Rcpp::List::create(Rcpp::Named("counts") = matrix(sums.counts),
+                            Rcpp::Named("detected") = matrix(sums.detected),
+                            Rcpp::Named("normalised") = matrix(sums.normalised));
 }
 
 // Summary of each column of a matrix of values.

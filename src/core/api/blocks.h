@@ -4,6 +4,8 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
+
 #include "core/posterior/draw_blocks.h"
 
 namespace rscvi::api {
@@ -28,13 +30,16 @@ struct ResultArray {
     const std::int64_t n_samples = values.size(0), n_cells = values.size(1), n_genes = values.size(2);
     const float* from = values.data_ptr<float>();
     T* start = data + place.sample * sample_stride + place.cell * cell_stride;
-    constexpr std::int64_t genes_per_task = 64;
-    at::parallel_for(0, n_genes, genes_per_task, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t gene = begin; gene < end; ++gene) {
-        for (std::int64_t sample = 0; sample < n_samples; ++sample) {
-          T* to = start + gene * gene_stride + sample * sample_stride;
+    // Strips of a cache line's width: what is read of a cell is used at once.
+    constexpr std::int64_t strip = 16;
+    at::parallel_for(0, (n_genes + strip - 1) / strip, /*grain_size=*/4, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t sample = 0; sample < n_samples; ++sample) {
+        for (std::int64_t s = begin; s < end; ++s) {
+          const std::int64_t last = std::min((s + 1) * strip, n_genes);
           for (std::int64_t cell = 0; cell < n_cells; ++cell) {
-            to[cell * cell_stride] = static_cast<T>(from[(sample * n_cells + cell) * n_genes + gene]);
+            const float* row = from + (sample * n_cells + cell) * n_genes;
+            T* to = start + sample * sample_stride + cell * cell_stride;
+            for (std::int64_t gene = s * strip; gene < last; ++gene) to[gene * gene_stride] = static_cast<T>(row[gene]);
           }
         }
       }

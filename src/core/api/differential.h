@@ -3,6 +3,7 @@
 
 #include "core/api/posterior.h"
 #include "core/differential/contrast.h"
+#include "core/differential/group_sums.h"
 
 namespace rscvi::api {
 
@@ -20,12 +21,38 @@ class Population {
   std::int64_t n_samples() const;
   const std::vector<std::int64_t>& batch() const;  // of each sample, 0-based; empty for the observed ones
 
+  // Computes, once and for all, what blocks of genes are decoded with. Mixtures of populations that have it, have it
+  // too.
+  void prepare_for_blocks() const;
+
   // Fills `out`, n_samples x n column-major, with the scales of genes first .. first + n - 1 (0-based).
   void scale(std::int64_t first, std::int64_t n, double* out) const;
 
  private:
+  friend struct PopulationContrast;
   struct Handle;
   std::shared_ptr<Handle> handle_;
+};
+
+struct ContrastPlan {
+  bool exact = false;             // all pairs within `strata`; otherwise `pairs`
+  bool elementwise = false;       // `pairs` has every sample of both populations once
+  std::vector<Stratum> strata;
+  Pairs pairs;                    // with `exact`: those that intervals are taken from
+  ContrastOptions options;
+};
+
+// All genes. The samples stay in the core: a block of genes, or of samples, is decoded and forgotten.
+struct PopulationContrast {
+  std::vector<GeneContrast> genes;
+  std::vector<double> scale1, scale2;  // mean scales of all samples of a population
+
+  PopulationContrast(const Population& population1, const Population& population2, const ContrastPlan& plan);
+
+ private:
+  void decode_once(const Population::Handle& population1, const Population::Handle& population2, const Pairs& pairs);
+  void add_genes(Population::Handle& population1, Population::Handle& population2, std::int64_t first, std::int64_t n,
+                 const ContrastPlan& plan);
 };
 
 // Pairs as core/differential/pairs.h makes them: element by element, or n_pairs random ones.

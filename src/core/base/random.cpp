@@ -1,9 +1,6 @@
 #include "core/base/random.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
-
-#include <algorithm>
 
 namespace rscvi {
 namespace {
@@ -21,29 +18,6 @@ at::Generator make_generator(c10::Device device, std::uint64_t seed) {
   at::Generator generator = at::globalContext().defaultGenerator(device).clone();
   generator.set_current_seed(seed);
   return generator;
-}
-
-// draw(parameters, generator) for stretches of `parameters`. LibTorch makes a draw after the other; stretches of fixed
-// length, each with a generator of its own, are as fast as there are threads, and the same with any number of them.
-template <class Draw>
-at::Tensor draw_in_pieces(const at::Tensor& parameters, at::Generator& seeds, const Draw& draw) {
-  constexpr std::int64_t piece = std::int64_t{1} << 16;
-  const at::Tensor from = parameters.contiguous().view(-1);
-  const at::Tensor to = at::empty_like(from);
-  const std::int64_t n = from.numel(), n_pieces = (n + piece - 1) / piece;
-  const at::Tensor seed = at::empty({n_pieces}, at::kLong).random_(seeds);
-  std::vector<at::Generator> generators;
-  for (std::int64_t k = 0; k < n_pieces; ++k) {
-    const auto own = static_cast<std::uint64_t>(seed.data_ptr<std::int64_t>()[k]);
-    generators.push_back(make_generator(c10::Device(c10::kCPU), split_mix(own)));
-  }
-  at::parallel_for(0, n_pieces, /*grain_size=*/1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t k = begin; k < end; ++k) {
-      const std::int64_t size = std::min(piece, n - k * piece);
-      to.narrow(0, k * piece, size).copy_(draw(from.narrow(0, k * piece, size), generators[k]));
-    }
-  });
-  return to.view(parameters.sizes());
 }
 
 }  // namespace
@@ -70,17 +44,17 @@ at::Tensor RandomStream::dropout_mask(const at::Tensor& x, double p) {
 }
 
 at::Tensor RandomStream::gamma(const at::Tensor& shape) {
-  if (!shape.device().is_cpu()) return at::_standard_gamma(shape, generator(shape.device()));
-  return draw_in_pieces(shape, cpu_, [](const at::Tensor& piece, at::Generator& random) {
-    return at::_standard_gamma(piece, random);
-  });
+  return at::_standard_gamma(shape, generator(shape.device()));
 }
 
-at::Tensor RandomStream::poisson(const at::Tensor& rate) {
-  if (!rate.device().is_cpu()) return at::poisson(rate, generator(rate.device()));
-  return draw_in_pieces(rate, cpu_, [](const at::Tensor& piece, at::Generator& random) {
-    return at::poisson(piece, random);
-  });
+at::Tensor RandomStream::poisson(const at::Tensor& rate) { return at::poisson(rate, generator(rate.device())); }
+
+std::vector<std::uint64_t> RandomStream::seeds(std::int64_t n) {
+  const at::Tensor draws = at::empty({n}, at::kLong).random_(cpu_);
+  const std::int64_t* begin = draws.data_ptr<std::int64_t>();
+  std::vector<std::uint64_t> out(begin, begin + n);
+  for (std::uint64_t& seed : out) seed = split_mix(seed);
+  return out;
 }
 
 at::Tensor RandomStream::uniform_like(const at::Tensor& x) {

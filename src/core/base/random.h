@@ -28,6 +28,9 @@ class RandomStream {
   // One Poisson draw for each entry of `rate`, as that type of floating-point number, on its device.
   at::Tensor poisson(const at::Tensor& rate);
 
+  // Seeds for n streams of somebody's own.
+  std::vector<std::uint64_t> seeds(std::int64_t n);
+
   // Tensor like `x` of uniform draws in [0, 1).
   at::Tensor uniform_like(const at::Tensor& x);
 

@@ -1,5 +1,6 @@
 #include "core/differential/contrast.h"
 
+#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -11,28 +12,56 @@
 namespace rscvi {
 namespace {
 
-double log_scale(double scale, double pseudocount) { return std::log2(scale + pseudocount); }
+// values[k] becomes log2(values[k] + pseudocount).
+void take_logs(std::vector<double>& values, double pseudocount, const double*) {
+  for (double& value : values) value = std::log2(value + pseudocount);
+}
+
+// Of scales in single precision: LibTorch's vectorised logarithm, which may differ from the exact one in the last place
+// of the double.
+void take_logs(std::vector<double>& values, double pseudocount, const float*) {
+  at::Tensor all = at::from_blob(values.data(), {static_cast<std::int64_t>(values.size())}, at::kDouble);
+  if (pseudocount != 0) all.add_(pseudocount);
+  all.log2_();
+}
+
+template <class T>
+std::vector<double> logs_of(const T* scale, std::int64_t n, double pseudocount) {
+  std::vector<double> values(scale, scale + n);
+  take_logs(values, pseudocount, scale);
+  return values;
+}
+
+// The samples of one gene in both populations.
+template <class T>
+struct GeneScales {
+  const T *s1, *s2;
+  std::int64_t n1, n2;
+};
 
 // r for each pair.
-std::vector<double> fold_changes(const double* s1, const double* s2, const Pairs& pairs, double pseudocount) {
+template <class T>
+std::vector<double> fold_changes(const GeneScales<T>& gene, const Pairs& pairs, double pseudocount) {
+  const std::vector<double> log1 = logs_of(gene.s1, gene.n1, pseudocount);
+  const std::vector<double> log2 = logs_of(gene.s2, gene.n2, pseudocount);
   std::vector<double> r(pairs.first.size());
-  for (std::size_t k = 0; k < r.size(); ++k) {
-    r[k] = log_scale(s1[pairs.first[k]], pseudocount) - log_scale(s2[pairs.second[k]], pseudocount);
-  }
+  for (std::size_t k = 0; k < r.size(); ++k) r[k] = log1[pairs.first[k]] - log2[pairs.second[k]];
   return r;
 }
 
-double share_above(const double* s1, const double* s2, const Pairs& pairs) {
+template <class T>
+double share_above(const GeneScales<T>& gene, const Pairs& pairs) {
   std::int64_t count = 0;
-  for (std::size_t k = 0; k < pairs.first.size(); ++k) count += s1[pairs.first[k]] > s2[pairs.second[k]];
+  for (std::size_t k = 0; k < pairs.first.size(); ++k) count += gene.s1[pairs.first[k]] > gene.s2[pairs.second[k]];
   return static_cast<double>(count) / static_cast<double>(pairs.size());
 }
 
-GeneContrast contrast_gene(const double* s1, const double* s2, const Pairs& pairs, const ContrastOptions& options) {
+template <class T>
+GeneContrast contrast_gene(const GeneScales<T>& gene, const Pairs& pairs, const ContrastOptions& options) {
   GeneContrast out;
-  out.above = share_above(s1, s2, pairs);
+  out.above = share_above(gene, pairs);
   if (!options.change) return out;
-  std::vector<double> r = fold_changes(s1, s2, pairs, options.pseudocount);
+  std::vector<double> r = fold_changes(gene, pairs, options.pseudocount);
   std::int64_t outside = 0, up = 0, down = 0;
   for (const double value : r) {
     outside += std::abs(value) >= options.delta;
@@ -47,23 +76,24 @@ GeneContrast contrast_gene(const double* s1, const double* s2, const Pairs& pair
   return out;
 }
 
-std::vector<double> sorted_samples(const double* scale, const std::vector<std::int64_t>& rows, bool log,
-                                   double pseudocount) {
-  std::vector<double> values(rows.size());
+template <class T>
+std::vector<double> sorted_samples(const T* scale, const std::vector<std::int64_t>& rows,
+                                   const ContrastOptions& options) {
+  std::vector<T> values(rows.size());
   for (std::size_t k = 0; k < rows.size(); ++k) values[k] = scale[rows[k]];
   sort_values(values);
-  if (log) {  // the logarithm keeps the order
-    for (double& value : values) value = log_scale(value, pseudocount);
-  }
-  return values;
+  std::vector<double> sorted(values.begin(), values.end());
+  if (options.change) take_logs(sorted, options.pseudocount, scale);  // which keeps the order
+  return sorted;
 }
 
-GeneContrast contrast_gene(const double* s1, const double* s2, const std::vector<Stratum>& strata,
-                           const Pairs& interval_pairs, const ContrastOptions& options) {
+template <class T>
+GeneContrast contrast_gene(const GeneScales<T>& gene, const std::vector<Stratum>& strata, const Pairs& interval_pairs,
+                           const ContrastOptions& options) {
   std::vector<SortedSides> sides;
   for (const Stratum& stratum : strata) {
-    sides.push_back({sorted_samples(s1, stratum.first, options.change, options.pseudocount),
-                     sorted_samples(s2, stratum.second, options.change, options.pseudocount)});
+    sides.push_back({sorted_samples(gene.s1, stratum.first, options),
+                     sorted_samples(gene.s2, stratum.second, options)});
   }
   GeneContrast out;
   if (!options.change) {
@@ -76,7 +106,7 @@ GeneContrast contrast_gene(const double* s1, const double* s2, const std::vector
   out.up = exact.up;
   out.down = exact.down;
   if (!options.levels.empty()) {
-    std::vector<double> r = fold_changes(s1, s2, interval_pairs, options.pseudocount);
+    std::vector<double> r = fold_changes(gene, interval_pairs, options.pseudocount);
     out.lfc = summarise(r, options.levels);
   }
   out.lfc.mean = exact.mean;
@@ -87,30 +117,55 @@ GeneContrast contrast_gene(const double* s1, const double* s2, const std::vector
   return out;
 }
 
-template <class Contrast>
-std::vector<GeneContrast> for_each_gene(std::int64_t n_genes, Contrast&& contrast) {
-  std::vector<GeneContrast> out(n_genes);
-  at::parallel_for(0, n_genes, /*grain_size=*/8, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t g = begin; g < end; ++g) out[g] = contrast(g);
+template <class T, class Contrast>
+std::vector<GeneContrast> for_each_gene(const ScalesOf<T>& scale1, const ScalesOf<T>& scale2, Contrast&& contrast) {
+  std::vector<GeneContrast> out(scale1.n_genes);
+  at::parallel_for(0, scale1.n_genes, /*grain_size=*/8, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t g = begin; g < end; ++g) {
+      out[g] = contrast(GeneScales<T>{scale1.gene(g), scale2.gene(g), scale1.n_samples, scale2.n_samples});
+    }
   });
   return out;
+}
+
+template <class T>
+std::vector<GeneContrast> over_pairs(const ScalesOf<T>& scale1, const ScalesOf<T>& scale2, const Pairs& pairs,
+                                     const ContrastOptions& options) {
+  return for_each_gene(scale1, scale2,
+                       [&](const GeneScales<T>& gene) { return contrast_gene(gene, pairs, options); });
+}
+
+template <class T>
+std::vector<GeneContrast> over_strata(const ScalesOf<T>& scale1, const ScalesOf<T>& scale2,
+                                      const std::vector<Stratum>& strata, const Pairs& interval_pairs,
+                                      const ContrastOptions& options) {
+  return for_each_gene(scale1, scale2, [&](const GeneScales<T>& gene) {
+    return contrast_gene(gene, strata, interval_pairs, options);
+  });
 }
 
 }  // namespace
 
 std::vector<GeneContrast> contrast_pairs(const ScaleMatrix& scale1, const ScaleMatrix& scale2, const Pairs& pairs,
                                          const ContrastOptions& options) {
-  return for_each_gene(scale1.n_genes, [&](std::int64_t g) {
-    return contrast_gene(scale1.gene(g), scale2.gene(g), pairs, options);
-  });
+  return over_pairs(scale1, scale2, pairs, options);
+}
+
+std::vector<GeneContrast> contrast_pairs(const DecodedScales& scale1, const DecodedScales& scale2, const Pairs& pairs,
+                                         const ContrastOptions& options) {
+  return over_pairs(scale1, scale2, pairs, options);
 }
 
 std::vector<GeneContrast> contrast_strata(const ScaleMatrix& scale1, const ScaleMatrix& scale2,
                                           const std::vector<Stratum>& strata, const Pairs& interval_pairs,
                                           const ContrastOptions& options) {
-  return for_each_gene(scale1.n_genes, [&](std::int64_t g) {
-    return contrast_gene(scale1.gene(g), scale2.gene(g), strata, interval_pairs, options);
-  });
+  return over_strata(scale1, scale2, strata, interval_pairs, options);
+}
+
+std::vector<GeneContrast> contrast_strata(const DecodedScales& scale1, const DecodedScales& scale2,
+                                          const std::vector<Stratum>& strata, const Pairs& interval_pairs,
+                                          const ContrastOptions& options) {
+  return over_strata(scale1, scale2, strata, interval_pairs, options);
 }
 
 }  // namespace rscvi

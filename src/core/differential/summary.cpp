@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/base/errors.h"
+#include "core/differential/sorting.h"
 
 namespace rscvi {
 
@@ -30,13 +31,17 @@ Summary summarise(std::vector<double>& values, const std::vector<double>& levels
     summary = {nan, nan, nan, nan, nan, std::vector<Interval>(levels.size(), Interval{nan, nan})};
     return summary;
   }
-  std::sort(values.begin(), values.end());
-  const auto n = static_cast<double>(values.size());
-  double sum = 0;
-  for (const double v : values) sum += v;
-  summary.mean = sum / n;
-  double squares = 0;
-  for (const double v : values) squares += (v - summary.mean) * (v - summary.mean);
+  sort_values(values);
+  const double* value = values.data();
+  const std::size_t count = values.size();
+  const auto n = static_cast<double>(count);
+  double sum = 0, squares = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::size_t k = 0; k < count; ++k) sum += value[k];
+  const double mean = sum / n;
+#pragma omp simd reduction(+ : squares)
+  for (std::size_t k = 0; k < count; ++k) squares += (value[k] - mean) * (value[k] - mean);
+  summary.mean = mean;
   summary.std = std::sqrt(squares / n);
   const std::size_t middle = values.size() / 2;
   summary.median = values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "core/posterior/row_correlation.h"
+#include "core/posterior/transpose.h"
 
 namespace rscvi {
 namespace {
@@ -17,7 +18,8 @@ at::Tensor samples_by_gene(const Posterior& posterior, const GenerationOptions& 
   std::int64_t filled = 0;
   denoised_samples(posterior, options, size_factor, noise, random, [&](const BlockPlace&, const at::Tensor& block) {
     const std::int64_t n = block.size(0) * block.size(1);
-    rows.narrow(1, filled, n).copy_(block.flatten(0, 1).t());
+    const at::Tensor drawn = block.to(at::kCPU, at::kFloat).contiguous();
+    transpose_into(drawn.data_ptr<float>(), n, n_genes, rows.data_ptr<float>() + filled, rows.size(1));
     filled += n;
   });
   return rows;

@@ -7,6 +7,8 @@
 #include <numeric>
 #include <set>
 
+#include "core/posterior/transpose.h"
+
 namespace rscvi {
 namespace {
 
@@ -100,13 +102,38 @@ Population sample_population(const Posterior& posterior, const PopulationOptions
   Conditions conditions = select_cells(encoded.conditions, rows);
   conditions.batch_index = to_tensor(decoded_as, device);
   population.hidden = model->decode_hidden(z, conditions, random);
-  population.log_normaliser = log_normaliser(model, population.hidden);
   return population;
 }
 
-at::Tensor population_scale(Vae model, const Population& population, std::int64_t first, std::int64_t n) {
+void fill_normaliser(Vae model, Population& population) {
+  if (population.log_normaliser.defined()) return;
   const EvaluationScope evaluation(model);
-  return at::exp(model->scale_logits(population.hidden, first, n) - population.log_normaliser).cpu();
+  population.log_normaliser = log_normaliser(model, population.hidden);
+}
+
+at::Tensor population_scale(Vae model, const Population& population, std::int64_t first, std::int64_t n) {
+  Population complete = population;
+  fill_normaliser(model, complete);
+  const EvaluationScope evaluation(model);
+  return model->scale_logits(population.hidden, first, n).sub_(complete.log_normaliser).exp_().cpu();
+}
+
+at::Tensor population_scale_by_gene(Vae model, const Population& population, std::int64_t first, std::int64_t n) {
+  Population complete = population;
+  fill_normaliser(model, complete);
+  const EvaluationScope evaluation(model);
+  const std::int64_t n_samples = population.n_samples();
+  at::Tensor scale = at::empty({n, n_samples}, at::kFloat);
+  for (std::int64_t start = 0; start < n_samples; start += rows_at_once) {
+    const std::int64_t size = std::min(rows_at_once, n_samples - start);
+    const at::Tensor block = model->scale_logits(population.hidden.narrow(0, start, size), first, n)
+                                 .sub_(complete.log_normaliser.narrow(0, start, size))
+                                 .exp_()
+                                 .cpu()
+                                 .contiguous();
+    transpose_into(block.data_ptr<float>(), size, n, scale.data_ptr<float>() + start, n_samples);
+  }
+  return scale;
 }
 
 namespace {
@@ -153,6 +180,9 @@ Population mix_populations(const std::vector<const Population*>& populations, co
   const bool observed = batches.empty();
   if (observed) batches.insert(-1);
   const std::int64_t per_batch = observed ? n : samples_per_batch(n, static_cast<std::int64_t>(batches.size()));
+  const bool with_normaliser = std::all_of(populations.begin(), populations.end(), [](const Population* population) {
+    return population->log_normaliser.defined();
+  });
   std::vector<at::Tensor> hidden, normaliser;
   Population mixed;
   for (const std::int64_t batch : batches) {
@@ -162,12 +192,12 @@ Population mix_populations(const std::vector<const Population*>& populations, co
       if (chosen.empty()) continue;
       const at::Tensor rows = to_tensor(chosen, populations[k]->hidden.device());
       hidden.push_back(populations[k]->hidden.index_select(0, rows));
-      normaliser.push_back(populations[k]->log_normaliser.index_select(0, rows));
+      if (with_normaliser) normaliser.push_back(populations[k]->log_normaliser.index_select(0, rows));
       if (!observed) mixed.batch.insert(mixed.batch.end(), chosen.size(), batch);
     }
   }
   mixed.hidden = at::cat(hidden);
-  mixed.log_normaliser = at::cat(normaliser);
+  if (with_normaliser) mixed.log_normaliser = at::cat(normaliser);
   return mixed;
 }
 

@@ -16,7 +16,7 @@ struct PopulationOptions {
 // decoded from.
 struct Population {
   at::Tensor hidden;                // (S, n_hidden), last hidden layer of the decoder
-  at::Tensor log_normaliser;        // (S, 1), ln of the sum over all genes of exp(logit)
+  at::Tensor log_normaliser;        // (S, 1), ln of the sum over all genes of exp(logit); see fill_normaliser()
   std::vector<std::int64_t> batch;  // of each sample; empty for the observed batches
 
   std::int64_t n_samples() const { return hidden.size(0); }
@@ -28,12 +28,19 @@ std::int64_t samples_per_batch(std::int64_t n, std::int64_t n_batches);
 // Cells of `posterior` are drawn with replacement; each distinct one is encoded once.
 Population sample_population(const Posterior& posterior, const PopulationOptions& options, RandomStream& random);
 
+// Computes log_normaliser where it is undefined. It takes all genes of all samples: whoever looks at some genes after
+// some others has it done once; whoever decodes all genes at the same time does without.
+void fill_normaliser(Vae model, Population& population);
+
 // px_scale of genes first .. first + n - 1, (S, n) on the CPU.
 at::Tensor population_scale(Vae model, const Population& population, std::int64_t first, std::int64_t n);
 
+// The same gene by gene: (n, S), contiguous float32.
+at::Tensor population_scale_by_gene(Vae model, const Population& population, std::int64_t first, std::int64_t n);
+
 // n samples of a mixture of populations, each sample of population k with probability proportional to weights[k]. No
 // sample is taken twice as long as there are enough: independent draws from each, as sampled, stay independent. With
-// batches, samples_per_batch() samples of each.
+// batches, samples_per_batch() samples of each. The normaliser is undefined unless all populations have theirs.
 Population mix_populations(const std::vector<const Population*>& populations, const std::vector<double>& weights,
                            std::int64_t n, RandomStream& random);
 
