@@ -225,6 +225,10 @@ posterior_sample_scale_cpp <- function(posterior, n_samples, mean, transform_bat
     .Call(`_rscvi_posterior_sample_scale_cpp`, posterior, n_samples, mean, transform_batch, genes, library_size, noise, seed)
 }
 
+set_dimnames_cpp <- function(array, names) {
+    .Call(`_rscvi_set_dimnames_cpp`, array, names)
+}
+
 posterior_for_each_minibatch_cpp <- function(posterior, visit) {
     invisible(.Call(`_rscvi_posterior_for_each_minibatch_cpp`, posterior, visit))
 }

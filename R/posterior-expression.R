@@ -56,7 +56,7 @@ setMethod("get_sample_scale", "Posterior", function(post, transform_batch = NULL
     noise <- check_draw_noise(noise, post, n_samples, want_library = FALSE)
     scale <- core(posterior_sample_scale_cpp(posterior_core(post), n_samples, averaged, transform_batch, genes,
         library_size, noise, resolve_seed(seed)))
-    dimnames(scale) <- c(if (!averaged) list(NULL), expression_names(post, genes))
+    name_in_place(scale, c(if (!averaged) list(NULL), expression_names(post, genes)))
     if (return_df) as.data.frame(scale, optional = TRUE) else scale
 })
 
@@ -97,8 +97,7 @@ setMethod("imputation", "Posterior", function(post, n_samples = 1, transform_bat
     noise <- check_draw_noise(noise, post, n_samples)
     rate <- core(posterior_sample_rate_cpp(posterior_core(post), n_samples, transform_batch, genes, noise,
         resolve_seed(seed)))
-    dimnames(rate) <- c(if (n_samples > 1L) list(NULL), expression_names(post, genes))
-    rate
+    name_in_place(rate, c(if (n_samples > 1L) list(NULL), expression_names(post, genes)))
 })
 
 # What the methods that draw expression share -------------------------------------------------------------------------
@@ -140,6 +139,10 @@ check_draw_noise <- function(noise, post, n_samples, want_library = TRUE) {
     if (!want_library && is.list(noise)) noise$library <- NULL
     check_noise(if (length(noise)) noise, nb_cells(post), post@model@options$n_latent, n_samples)
 }
+
+# Gives an array that the core just made its dimnames, and returns it. `dimnames<-` would copy it, which for a result of
+# cells x genes is as much memory again.
+name_in_place <- function(x, names) set_dimnames_cpp(x, names)
 
 expression_names <- function(post, genes) {
     names <- gene_names(post@gene_dataset)

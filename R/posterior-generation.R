@@ -50,7 +50,7 @@ setMethod("generate", "Posterior", function(post, n_samples = 100, genes = NULL,
     noise <- check_draw_noise(noise, post, n_samples)
     x_new <- core(posterior_generate_cpp(posterior_core(post), n_samples, transform_batch, genes, noise,
         resolve_seed(seed)))
-    dimnames(x_new) <- c(expression_names(post, genes), list(NULL))
+    name_in_place(x_new, c(expression_names(post, genes), list(NULL)))
     list(x_new = x_new, x_old = dense_counts(post, genes))
 })
 
@@ -105,7 +105,7 @@ setMethod("generate_denoised_samples", "Posterior", function(post, n_samples = 2
     noise <- check_draw_noise(noise, post, n_samples, want_library = FALSE)
     denoised <- core(posterior_denoised_cpp(posterior_core(post), n_samples, rna_size_factor, transform_batch, genes,
         noise, resolve_seed(seed)))
-    dimnames(denoised) <- c(expression_names(post, genes), list(NULL))
+    name_in_place(denoised, c(expression_names(post, genes), list(NULL)))
     denoised
 })
 

@@ -707,6 +707,17 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// set_dimnames_cpp
+SEXP set_dimnames_cpp(SEXP array, Rcpp::List names);
+RcppExport SEXP _rscvi_set_dimnames_cpp(SEXP arraySEXP, SEXP namesSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type array(arraySEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type names(namesSEXP);
+    rcpp_result_gen = Rcpp::wrap(set_dimnames_cpp(array, names));
+    return rcpp_result_gen;
+END_RCPP
+}
 // posterior_for_each_minibatch_cpp
 void posterior_for_each_minibatch_cpp(Rcpp::List posterior, Rcpp::Function visit);
 RcppExport SEXP _rscvi_posterior_for_each_minibatch_cpp(SEXP posteriorSEXP, SEXP visitSEXP) {
@@ -856,6 +867,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_rscvi_posterior_losses_cpp", (DL_FUNC) &_rscvi_posterior_losses_cpp, 3},
     {"_rscvi_posterior_marginal_ll_cpp", (DL_FUNC) &_rscvi_posterior_marginal_ll_cpp, 4},
     {"_rscvi_posterior_sample_scale_cpp", (DL_FUNC) &_rscvi_posterior_sample_scale_cpp, 8},
+    {"_rscvi_set_dimnames_cpp", (DL_FUNC) &_rscvi_set_dimnames_cpp, 2},
     {"_rscvi_posterior_for_each_minibatch_cpp", (DL_FUNC) &_rscvi_posterior_for_each_minibatch_cpp, 2},
     {"_rscvi_granted_threads_cpp", (DL_FUNC) &_rscvi_granted_threads_cpp, 0},
     {"_rscvi_compute_with_threads_cpp", (DL_FUNC) &_rscvi_compute_with_threads_cpp, 1},

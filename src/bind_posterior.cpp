@@ -56,6 +56,13 @@ Rcpp::NumericVector posterior_sample_scale_cpp(Rcpp::List posterior, int n_sampl
   return out;
 }
 
+// Changes `array` itself: for arrays that nobody else has.
+// [[Rcpp::export(rng = false)]]
+SEXP set_dimnames_cpp(SEXP array, Rcpp::List names) {
+  Rf_setAttrib(array, R_DimNamesSymbol, names);
+  return array;
+}
+
 // Calls visit(x, local_l_mean, local_l_var, batch_index, labels, start) per minibatch; start is the 1-based place of
 // its first cell among the posterior's.
 // [[Rcpp::export(rng = false)]]

@@ -2,6 +2,10 @@
 // posterior_core() in R/Posterior.R.
 #pragma once
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include "convert.h"
 #include "core/api/posterior.h"
 #include "handle.h"
@@ -17,12 +21,24 @@ inline api::Posterior to_posterior(const Rcpp::List& list) {
   return posterior;
 }
 
+// Memory that is about to be filled all through comes faster in pages of 2 MB than of 4 kB, where the system has them:
+// hundreds of megabytes are as many first touches, and columns far apart have each page's address looked up anew.
+inline void ask_for_large_pages(void* start, std::size_t n_bytes) {
+#ifdef MADV_HUGEPAGE
+  constexpr std::uintptr_t large_page = std::uintptr_t{1} << 21;
+  const auto first = (reinterpret_cast<std::uintptr_t>(start) + large_page - 1) / large_page * large_page;
+  const auto end = (reinterpret_cast<std::uintptr_t>(start) + n_bytes) / large_page * large_page;
+  if (end > first) madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);  // a hint: it may fail
+#endif
+}
+
 // An array of doubles or integers for the core to fill.
 template <int RTYPE>
 Rcpp::Vector<RTYPE> result_array(const std::vector<std::int64_t>& dimensions) {
   std::int64_t n = 1;
   for (const std::int64_t d : dimensions) n *= d;
   Rcpp::Vector<RTYPE> out = Rcpp::no_init(static_cast<R_xlen_t>(n));
+  ask_for_large_pages(out.begin(), sizeof(*out.begin()) * static_cast<std::size_t>(n));
   out.attr("dim") = Rcpp::IntegerVector(dimensions.begin(), dimensions.end());
   return out;
 }

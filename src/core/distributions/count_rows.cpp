@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 #include "core/base/instruction_set.h"
 #include "core/distributions/count_kernels.h"
@@ -16,7 +17,8 @@ namespace {
 
 template <class T>
 CountRowKernels<T> count_row_kernels() {
-  return {RSCVI_CHOOSE_KERNEL(prepare_theta<T>), RSCVI_CHOOSE_KERNEL(evaluate<T>)};
+  return {RSCVI_CHOOSE_KERNEL(prepare_theta<T>), RSCVI_CHOOSE_KERNEL(evaluate<T>), RSCVI_CHOOSE_KERNEL(scale_and_add<T>),
+          RSCVI_CHOOSE_KERNEL(add_scaled<T>)};
 }
 
 template CountRowKernels<float> count_row_kernels();

@@ -1,6 +1,7 @@
 // Log-likelihood of all counts of one cell, and its derivatives, in one vectorised pass from what a decoder gives.
 //
-//   rho = softmax(logits),  mu = exp(log_library) rho,  theta = exp(log_theta),  pi: logit of the dropout probability
+//   rho = softmax(logits + logits_bias),  mu = exp(log_library) rho,  theta = exp(log_theta),
+//   pi = dropout + dropout_bias, logit of the dropout probability
 //
 // with the formulas of count_kernels.h. Most counts are 0: the pass treats every gene as one, without a look at the
 // counts; the few positive counts are then done and take the place of what stands there. Arithmetic is in T, but for counts
@@ -24,9 +25,11 @@ template <class T>
 struct CountRow {
   std::int64_t n_genes = 0;
   const T* logits = nullptr;
+  const T* logits_bias = nullptr;  // (G), as is dropout's
   T log_library = 0;
   const ThetaRow<T>* theta = nullptr;  // null for Poisson
   const T* dropout = nullptr;          // null unless zero-inflated
+  const T* dropout_bias = nullptr;
   std::int64_t n_stored = 0;           // counts that are stored; those of other genes are 0
   const std::int32_t* gene = nullptr;
   const float* count = nullptr;
@@ -57,6 +60,10 @@ struct CountRowKernels {
   void (*prepare_theta)(const T* log_theta, std::int64_t n_genes, ThetaRow<T>& out);
   // Fills the row's derivatives, if it has room for them, and gives the value in nats.
   double (*evaluate)(CountFamily family, CountRow<T>& row, CountScratch<T>& scratch);
+  // row *= by, then sum += row; n numbers each.
+  void (*scale_and_add)(T by, std::int64_t n, T* row, T* sum);
+  // sum += by * row
+  void (*add_scaled)(T by, std::int64_t n, const T* row, T* sum);
 };
 template <class T>
 CountRowKernels<T> count_row_kernels();

@@ -1,29 +1,54 @@
 // The passes of count_rows.h; see base/for_each_target.inl.
 
+// The genes g .. g + n - 1 of a row, n up to the number of lanes. Whole vectors are read as such.
+template <class V, class T>
+RSCVI_KERNEL_HELPER V part(const T* from, std::int64_t g, std::int64_t n, T rest) {
+  constexpr std::int64_t lanes = sizeof(V) / sizeof(T);
+  return n == lanes ? load<V>(from + g) : load_some<V>(from + g, n, rest);
+}
+
+template <class V, class T>
+RSCVI_KERNEL_HELPER void put(T* to, std::int64_t g, std::int64_t n, V v) {
+  constexpr std::int64_t lanes = sizeof(V) / sizeof(T);
+  if (n == lanes) {
+    store(to + g, v);
+  } else {
+    store_some(to + g, n, v);
+  }
+}
+
 // exp(logit - largest) to `share`; their sum.
 template <class T>
 RSCVI_KERNEL_HELPER T exponentials(const CountRow<T>& row, T* share) {
   typedef typename VectorOf<T>::type V;
   constexpr int lanes = VectorOf<T>::lanes;
-  const std::int64_t n = row.n_genes, whole = n - n % lanes;
-  V top = V{} + row.logits[0];
-  for (std::int64_t g = 0; g < whole; g += lanes) top = larger(top, load<V>(row.logits + g));
+  const std::int64_t n = row.n_genes, whole = n - n % lanes, rest = n - whole;
+  const T lowest = std::numeric_limits<T>::lowest();
+  V top = V{} + lowest;
+  for (std::int64_t g = 0; g < whole; g += lanes) {
+    const V logit = load<V>(row.logits + g) + load<V>(row.logits_bias + g);
+    store(share + g, logit);
+    top = larger(top, logit);
+  }
+  if (rest > 0) {
+    const V logit = part<V>(row.logits, whole, rest, lowest) + part<V>(row.logits_bias, whole, rest, T(0));
+    store_some(share + whole, rest, logit);
+    top = larger(top, logit);
+  }
   T lanes_of_top[lanes];
   store(lanes_of_top, top);
   T largest = lanes_of_top[0];
   for (const T value : lanes_of_top) largest = value > largest ? value : largest;
-  for (std::int64_t g = whole; g < n; ++g) largest = row.logits[g] > largest ? row.logits[g] : largest;
 
   V sum = V{};
   for (std::int64_t g = 0; g < whole; g += lanes) {
-    const V value = exp_of(load<V>(row.logits + g) - largest);
+    const V value = exp_of(load<V>(share + g) - largest);
     store(share + g, value);
     sum += value;
   }
   double total = sum_of_lanes<T>(sum);
-  if (whole < n) {
-    const V value = exp_of(load_some<V>(row.logits + whole, n - whole, largest) - largest);
-    store_some(share + whole, n - whole, value);
+  if (rest > 0) {
+    store_some(share + whole, rest, exp_of(load_some<V>(share + whole, rest, largest) - largest));
     for (std::int64_t g = whole; g < n; ++g) total += static_cast<double>(share[g]);
   }
   return static_cast<T>(total);
@@ -82,23 +107,6 @@ RSCVI_KERNEL_HELPER void zero_fraction(V mu, V theta, V inverse, V dropout, V& n
   denominator = odds + 1;
 }
 
-// The genes g .. g + n - 1 of a row, n up to the number of lanes. Whole vectors are read as such.
-template <class V, class T>
-RSCVI_KERNEL_HELPER V part(const T* from, std::int64_t g, std::int64_t n, T rest) {
-  constexpr std::int64_t lanes = sizeof(V) / sizeof(T);
-  return n == lanes ? load<V>(from + g) : load_some<V>(from + g, n, rest);
-}
-
-template <class V, class T>
-RSCVI_KERNEL_HELPER void put(T* to, std::int64_t g, std::int64_t n, V v) {
-  constexpr std::int64_t lanes = sizeof(V) / sizeof(T);
-  if (n == lanes) {
-    store(to + g, v);
-  } else {
-    store_some(to + g, n, v);
-  }
-}
-
 // Sums over the genes whose count is 0.
 struct ZeroSums {
   double value = 0, d_log_mu = 0;
@@ -120,8 +128,12 @@ RSCVI_KERNEL_HELPER void zero_step(const CountRow<T>& row, const CountScratch<T>
     }
     return;
   }
-  const V theta = part<V>(row.theta->theta.data(), g, n, T(1)), inverse = part<V>(row.theta->inverse.data(), g, n, T(1));
-  const V dropout = family == CountFamily::zinb ? part<V>(row.dropout, g, n, T(0)) : V{};
+  const V theta = part<V>(row.theta->theta.data(), g, n, T(1));
+  const V inverse = part<V>(row.theta->inverse.data(), g, n, T(1));
+  V dropout = V{};
+  if (family == CountFamily::zinb) {
+    dropout = part<V>(row.dropout, g, n, T(0)) + part<V>(row.dropout_bias, g, n, T(0));
+  }
   if (family == CountFamily::zinb && !with_derivatives) {
     V numerator, denominator;
     zero_fraction(mu, theta, inverse, dropout, numerator, denominator);
@@ -272,7 +284,7 @@ RSCVI_KERNEL_HELPER void append_positive(const CountRow<T>& row, std::int32_t g,
   at[to.stride * rate] = mu;
   at[to.stride * log_factorial_column] = static_cast<U>(log_factorial(x));
   if (family != CountFamily::poisson) at[to.stride * inverse_dispersion] = row.theta->theta[g];
-  if (family == CountFamily::zinb) at[to.stride * dropout_logit] = row.dropout[g];
+  if (family == CountFamily::zinb) at[to.stride * dropout_logit] = row.dropout[g] + row.dropout_bias[g];
   to.place[to.n++] = g;
 }
 
@@ -394,5 +406,29 @@ RSCVI_KERNEL double evaluate(CountFamily family, CountRow<T>& row, CountScratch<
     default:
       return derivatives ? evaluate_row<CountFamily::poisson, true>(row, scratch)
                          : evaluate_row<CountFamily::poisson, false>(row, scratch);
+  }
+}
+
+// For the backward pass ---------------------------------------------------------------------------------------------------
+
+template <class T>
+RSCVI_KERNEL void scale_and_add(T by, std::int64_t n, T* row, T* sum) {
+  typedef typename VectorOf<T>::type V;
+  constexpr std::int64_t lanes = VectorOf<T>::lanes;
+  for (std::int64_t k = 0; k < n; k += lanes) {
+    const std::int64_t here = n - k < lanes ? n - k : lanes;
+    const V scaled = part<V>(row, k, here, T(0)) * by;
+    put(row, k, here, scaled);
+    put(sum, k, here, part<V>(sum, k, here, T(0)) + scaled);
+  }
+}
+
+template <class T>
+RSCVI_KERNEL void add_scaled(T by, std::int64_t n, const T* row, T* sum) {
+  typedef typename VectorOf<T>::type V;
+  constexpr std::int64_t lanes = VectorOf<T>::lanes;
+  for (std::int64_t k = 0; k < n; k += lanes) {
+    const std::int64_t here = n - k < lanes ? n - k : lanes;
+    put(sum, k, here, part<V>(sum, k, here, T(0)) + part<V>(row, k, here, T(0)) * by);
   }
 }

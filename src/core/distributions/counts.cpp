@@ -36,13 +36,13 @@ at::Tensor composed_log_poisson(const at::Tensor& x, const at::Tensor& mu) {
 at::Tensor composed(CountDistribution distribution, const CellMatrix& cells, const CountLogits& logits) {
   const std::int64_t n_times = logits.scale.size(0) / std::max<std::int64_t>(1, cells.n_cells());
   const at::Tensor x = n_times == 1 ? cells.dense() : cells.dense().repeat({n_times, 1});
-  const at::Tensor mu = at::exp(logits.log_library) * at::softmax(logits.scale, -1);
+  const auto biased = [](const at::Tensor& out, const at::Tensor& bias) { return bias.defined() ? out + bias : out; };
+  const at::Tensor mu = at::exp(logits.log_library) * at::softmax(biased(logits.scale, logits.scale_bias), -1);
   if (distribution == CountDistribution::poisson) return composed_log_poisson(x, mu).sum(-1);
   at::Tensor theta = at::exp(logits.log_theta);
   if (theta.dim() == 2 && theta.size(0) != mu.size(0)) theta = theta.repeat({n_times, 1});
-  const at::Tensor log_p = distribution == CountDistribution::nb ? composed_log_nb(x, mu, theta)
-                                                                 : composed_log_zinb(x, mu, theta, logits.dropout);
-  return log_p.sum(-1);
+  if (distribution == CountDistribution::nb) return composed_log_nb(x, mu, theta).sum(-1);
+  return composed_log_zinb(x, mu, theta, biased(logits.dropout, logits.dropout_bias)).sum(-1);
 }
 
 template <class Kernel>

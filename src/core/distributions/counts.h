@@ -13,12 +13,14 @@ namespace rscvi {
 enum class CountDistribution { zinb, nb, poisson };
 
 // What a decoder says of N draws of B cells, all cells once, then all again, ...: draw r is of cell r mod B.
-//   rho = softmax(scale),  mu = exp(log_library) rho,  theta = exp(log_theta),  pi = dropout
+//   rho = softmax(scale + scale_bias),  mu = exp(log_library) rho,  theta = exp(log_theta),  pi = dropout + dropout_bias
 struct CountLogits {
-  at::Tensor scale;        // (N, G)
-  at::Tensor log_library;  // (N, 1)
-  at::Tensor log_theta;    // (G), (N, G), or, where no gradient is asked for, (B, G); Poisson has none
-  at::Tensor dropout;      // (N, G); zero-inflated counts alone
+  at::Tensor scale;           // (N, G)
+  at::Tensor log_library;     // (N, 1)
+  at::Tensor log_theta;       // (G), (N, G), or, where no gradient is asked for, (B, G); Poisson has none
+  at::Tensor dropout;         // (N, G); zero-inflated counts alone
+  at::Tensor scale_bias{};    // (G), or undefined for 0
+  at::Tensor dropout_bias{};  // the same
 };
 
 // ln p(x | logits) of each draw, (N), in nats. What a distribution has no use for may be undefined.

@@ -6,6 +6,9 @@
 #include <ATen/core/ivalue.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "core/base/errors.h"
 #include "core/distributions/count_rows.h"
 
@@ -16,7 +19,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 // A pass over few entries is not worth waking a second thread.
-constexpr std::int64_t entries_per_task = 16384;
+constexpr std::int64_t entries_per_task = 16384, genes_per_task = 512;
 
 CountFamily family_of(CountDistribution distribution) {
   switch (distribution) {
@@ -54,7 +57,8 @@ T* row_of(const at::Tensor& tensor, std::int64_t row) {
 // The parameters as one stretch of memory each.
 CountLogits contiguous(const CountLogits& logits) {
   const auto each = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.contiguous() : tensor; };
-  return {each(logits.scale), each(logits.log_library), each(logits.log_theta), each(logits.dropout)};
+  return {each(logits.scale),   each(logits.log_library), each(logits.log_theta),
+          each(logits.dropout), each(logits.scale_bias),  each(logits.dropout_bias)};
 }
 
 template <class T>
@@ -78,9 +82,13 @@ void evaluate_rows(CountFamily family, const CellMatrix& x, const CountLogits& l
       CountRow<T> row;
       row.n_genes = n_genes;
       row.logits = row_of<T>(logits.scale, r);
+      row.logits_bias = logits.scale_bias.data_ptr<T>();
       row.log_library = logits.log_library.data_ptr<T>()[r];
       if (has_theta) row.theta = theta_is_shared ? &shared : &own;
-      if (family == CountFamily::zinb) row.dropout = row_of<T>(logits.dropout, r);
+      if (family == CountFamily::zinb) {
+        row.dropout = row_of<T>(logits.dropout, r);
+        row.dropout_bias = logits.dropout_bias.data_ptr<T>();
+      }
       row.n_stored = counts.indptr[r % n_cells + 1] - first;
       row.gene = counts.gene.data() + first;
       row.count = counts.value.data() + first;
@@ -107,12 +115,46 @@ void check_shapes(CountFamily family, const CellMatrix& x, const CountLogits& lo
   require(by_row || (theta.dim() == 1 && theta.size(0) == n_genes));
 }
 
+// Sums over draws, weighted by the draws' gradients; (G) each.
+struct GeneSums {
+  at::Tensor scale, log_theta, dropout;
+};
+
+// Scales the derivatives (N, G) by the draws' gradients in place, and sums them up. In one go, as each is as large as the
+// cache; ln theta's that are shared by all draws are only summed.
+template <class T>
+GeneSums scale_derivatives(Derivatives& d, bool theta_is_shared, const at::Tensor& by_draw) {
+  const CountRowKernels<T> kernels = count_row_kernels<T>();
+  const std::int64_t n = d.scale.size(0), n_genes = d.scale.size(1);
+  GeneSums sums;
+  sums.scale = at::zeros({n_genes}, d.scale.options());
+  if (d.log_theta.defined()) sums.log_theta = at::zeros_like(sums.scale);
+  if (d.dropout.defined()) sums.dropout = at::zeros_like(sums.scale);
+  const T* by = by_draw.data_ptr<T>();
+  at::parallel_for(0, n_genes, genes_per_task, [&](std::int64_t begin, std::int64_t end) {
+    const auto scale = [&](std::int64_t r, const at::Tensor& rows, const at::Tensor& sum) {
+      if (rows.defined()) kernels.scale_and_add(by[r], end - begin, row_of<T>(rows, r) + begin, sum.data_ptr<T>() + begin);
+    };
+    for (std::int64_t r = 0; r < n; ++r) {
+      scale(r, d.scale, sums.scale);
+      scale(r, d.dropout, sums.dropout);
+      if (!theta_is_shared) {
+        scale(r, d.log_theta, sums.log_theta);
+      } else {
+        kernels.add_scaled(by[r], end - begin, row_of<T>(d.log_theta, r) + begin, sums.log_theta.data_ptr<T>() + begin);
+      }
+    }
+  });
+  return sums;
+}
+
 // Value and derivatives in the forward pass; the backward pass only scales them by the draws' gradients.
 struct FusedLogLikelihood : torch::autograd::Function<FusedLogLikelihood> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& scale, const at::Tensor& log_library,
-                            const at::Tensor& log_theta, const at::Tensor& dropout, const CellMatrix& x,
-                            CountFamily family, bool with_derivatives) {
-    const CountLogits logits = contiguous({scale, log_library, log_theta, dropout});
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& scale, const at::Tensor& scale_bias,
+                            const at::Tensor& log_library, const at::Tensor& log_theta, const at::Tensor& dropout,
+                            const at::Tensor& dropout_bias, const CellMatrix& x, CountFamily family,
+                            bool with_derivatives) {
+    const CountLogits logits = contiguous({scale, log_library, log_theta, dropout, scale_bias, dropout_bias});
     check_shapes(family, x, logits, with_derivatives);
     const auto saved = c10::make_intrusive<SavedDerivatives>();
     if (with_derivatives) saved->derivatives = make_room(family, logits.scale);
@@ -131,30 +173,37 @@ struct FusedLogLikelihood : torch::autograd::Function<FusedLogLikelihood> {
     Derivatives d = std::move(saved.derivatives);
     saved.derivatives = Derivatives();
     if (!d.scale.defined()) throw InternalError("the gradients of the counts were taken already");
-    const at::Tensor by_draw = gradients[0].contiguous().unsqueeze(1);
-    variable_list out(7);
-    out[0] = d.scale.mul_(by_draw);
-    out[1] = d.log_library.mul_(by_draw);
-    if (d.log_theta.defined()) {
-      out[2] = saved.theta_is_shared ? at::mv(d.log_theta.t(), by_draw.squeeze(1)) : d.log_theta.mul_(by_draw);
-    }
-    if (d.dropout.defined()) out[3] = d.dropout.mul_(by_draw);
-    return out;
+    const at::Tensor by_draw = gradients[0].contiguous();
+    GeneSums sums;
+    AT_DISPATCH_FLOATING_TYPES(d.scale.scalar_type(), "log_likelihood_backward", [&] {
+      sums = scale_derivatives<scalar_t>(d, saved.theta_is_shared, by_draw);
+    });
+    const at::Tensor log_library = d.log_library.mul_(by_draw.unsqueeze(1));
+    const at::Tensor& log_theta = saved.theta_is_shared ? sums.log_theta : d.log_theta;
+    const at::Tensor none;
+    return {d.scale, sums.scale, log_library, log_theta, d.dropout, sums.dropout, none, none, none};
   }
 };
 
 }  // namespace
 
 at::Tensor fused_log_likelihood(CountDistribution distribution, const CellMatrix& x, const CountLogits& logits) {
+  const bool has_theta = distribution != CountDistribution::poisson, has_dropout = distribution == CountDistribution::zinb;
   const at::Tensor none = at::empty({0}, logits.scale.options());  // autograd takes no undefined tensor
-  const at::Tensor& theta = distribution == CountDistribution::poisson ? none : logits.log_theta;
-  const at::Tensor& dropout = distribution == CountDistribution::zinb ? logits.dropout : none;
+  const at::Tensor no_bias = logits.scale_bias.defined() && (logits.dropout_bias.defined() || !has_dropout)
+                                 ? none
+                                 : at::zeros({logits.scale.size(1)}, logits.scale.options());
+  const auto bias = [&](const at::Tensor& given) { return given.defined() ? given : no_bias; };
+  const at::Tensor scale_bias = bias(logits.scale_bias), dropout_bias = has_dropout ? bias(logits.dropout_bias) : none;
+  const at::Tensor& theta = has_theta ? logits.log_theta : none;
+  const at::Tensor& dropout = has_dropout ? logits.dropout : none;
   // Within forward() autograd records nothing, and does not say whether it does outside.
-  const bool with_derivatives = at::GradMode::is_enabled() &&
-                                (logits.scale.requires_grad() || logits.log_library.requires_grad() ||
-                                 theta.requires_grad() || dropout.requires_grad());
-  return FusedLogLikelihood::apply(logits.scale, logits.log_library, theta, dropout, x, family_of(distribution),
-                                   with_derivatives);
+  const std::vector<at::Tensor> inputs = {logits.scale, scale_bias, logits.log_library, theta, dropout, dropout_bias};
+  const bool with_derivatives =
+      at::GradMode::is_enabled() &&
+      std::any_of(inputs.begin(), inputs.end(), [](const at::Tensor& tensor) { return tensor.requires_grad(); });
+  return FusedLogLikelihood::apply(logits.scale, scale_bias, logits.log_library, theta, dropout, dropout_bias, x,
+                                   family_of(distribution), with_derivatives);
 }
 
 }  // namespace rscvi

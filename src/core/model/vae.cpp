@@ -206,8 +206,11 @@ CountLogits VaeImpl::decode_logits(const LatentDraw& draw, const Conditions& con
   CountLogits logits;
   logits.scale = decoded.scale_logits;
   if (draw.library.defined()) logits.log_library = draw.library.reshape({-1, 1});
-  logits.log_theta = wants.dispersion ? decoded.log_dispersion : log_dispersion(conditions.batch_index, conditions.label);
+  logits.log_theta = wants.dispersion ? decoded.log_dispersion
+                                      : log_dispersion(conditions.batch_index, conditions.label);
   logits.dropout = decoded.dropout;
+  logits.scale_bias = decoded.scale_bias;
+  logits.dropout_bias = decoded.dropout_bias;
   return logits;
 }
 
@@ -219,11 +222,14 @@ CountParameters VaeImpl::decode(const LatentDraw& draw, const Conditions& condit
     return many && out.defined() ? out.view({draw.z.size(0), draw.z.size(1), out.size(-1)}) : out;
   };
   CountParameters parameters;
-  parameters.px_scale = shaped(at::softmax(logits.scale, -1));
+  const auto biased = [](const at::Tensor& out, const at::Tensor& bias) {
+    return out.defined() && bias.defined() ? out + bias : out;
+  };
+  parameters.px_scale = shaped(at::softmax(biased(logits.scale, logits.scale_bias), -1));
   if (draw.library.defined()) parameters.px_rate = at::exp(draw.library) * parameters.px_scale;
   const at::Tensor theta = at::exp(logits.log_theta);
   parameters.px_r = options_.dispersion == Dispersion::gene_cell ? shaped(theta) : theta;
-  parameters.px_dropout = shaped(logits.dropout);
+  parameters.px_dropout = shaped(biased(logits.dropout, logits.dropout_bias));
   return parameters;
 }
 

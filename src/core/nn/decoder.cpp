@@ -16,9 +16,13 @@ DecoderOutput DecoderImpl::forward(const at::Tensor& z, const Covariates& covari
                                    RandomStream& random) {
   const at::Tensor h = hidden(z, covariates, random);
   DecoderOutput out;
-  out.scale_logits = px_scale_decoder_->forward(h);
+  out.scale_logits = at::linear(h, px_scale_decoder_->weight);
+  out.scale_bias = px_scale_decoder_->bias;
   if (wants.dispersion) out.log_dispersion = px_r_decoder_->forward(h);
-  if (wants.dropout) out.dropout = px_dropout_decoder_->forward(h);
+  if (wants.dropout) {
+    out.dropout = at::linear(h, px_dropout_decoder_->weight);
+    out.dropout_bias = px_dropout_decoder_->bias;
+  }
   return out;
 }
 

@@ -12,9 +12,11 @@ struct DecoderWants {
 };
 
 struct DecoderOutput {
-  at::Tensor scale_logits;    // (B, G); their softmax over genes is the expected share of each
+  at::Tensor scale_logits;    // (B, G); the softmax over genes of logits + bias is the expected share of each
   at::Tensor log_dispersion;  // (B, G) ln theta, or undefined
-  at::Tensor dropout;         // (B, G) logit of the dropout probability, or undefined
+  at::Tensor dropout;         // (B, G); with its bias the logit of the dropout probability, or undefined
+  // (G) each, or undefined for 0. They are not added: whoever goes through (B, G) next does it on the way.
+  at::Tensor scale_bias{}, dropout_bias{};
 };
 
 class CountDecoder : public torch::nn::Module {

@@ -20,17 +20,20 @@ struct Inputs {
   CountLogits logits;
 };
 
-constexpr at::Tensor CountLogits::*all_parameters[] = {&CountLogits::scale, &CountLogits::log_library,
-                                                       &CountLogits::log_theta, &CountLogits::dropout};
+constexpr at::Tensor CountLogits::*all_parameters[] = {&CountLogits::scale,      &CountLogits::log_library,
+                                                       &CountLogits::log_theta,  &CountLogits::dropout,
+                                                       &CountLogits::scale_bias, &CountLogits::dropout_bias};
 
 // Counts of which two thirds are 0, the rest from 1 to beyond 50; theta from 1e-4 to 4000, logits of dropout from -6 to 6.
 Inputs make_inputs(std::int64_t n_cells, std::int64_t n_genes, bool theta_by_cell, at::ScalarType type) {
   RandomStream random(3);
   const auto draw = [&](at::IntArrayRef sizes, double bound) { return random.uniform(sizes, bound).to(at::kDouble); };
   Inputs in;
-  in.logits.scale = draw({n_cells, n_genes}, 3.5);
+  in.logits.scale_bias = draw({n_genes}, 1.5);
+  in.logits.dropout_bias = draw({n_genes}, 1);
+  in.logits.scale = draw({n_cells, n_genes}, 2.5);
   in.logits.log_library = draw({n_cells, 1}, 1) + std::log(3.0 * static_cast<double>(n_genes));
-  const at::Tensor mu = at::exp(in.logits.log_library) * at::softmax(in.logits.scale, -1);
+  const at::Tensor mu = at::exp(in.logits.log_library) * at::softmax(in.logits.scale + in.logits.scale_bias, -1);
   in.x = (mu * at::exp(draw({n_cells, n_genes}, 1.0)) + draw({n_cells, n_genes}, 1).abs()).round();
   in.x = in.x.masked_fill(draw({n_cells, n_genes}, 3) < 1, 0);
   in.logits.log_theta = theta_by_cell ? draw({n_cells, n_genes}, 9) - 0.5 : draw({n_genes}, 9) - 0.5;
@@ -77,8 +80,8 @@ at::Tensor by_entry(const Inputs& in) {
   const std::int64_t n = in.x.size(0), n_genes = in.x.size(1);
   const auto wide = [&](const at::Tensor& tensor) { return values_of(tensor.to(at::kDouble).expand({n, n_genes})); };
   const CountLogits& l = in.logits;
-  const std::vector<double> mu = wide(at::exp(l.log_library.to(at::kDouble)) * at::softmax(l.scale.to(at::kDouble), -1));
-  const std::vector<double> x = wide(in.x), theta = wide(at::exp(l.log_theta.to(at::kDouble))), pi = wide(l.dropout);
+  const std::vector<double> mu = wide(at::exp(l.log_library.to(at::kDouble)) * at::softmax((l.scale + l.scale_bias).to(at::kDouble), -1));
+  const std::vector<double> x = wide(in.x), theta = wide(at::exp(l.log_theta.to(at::kDouble))), pi = wide(l.dropout + l.dropout_bias);
   std::vector<double> sum(n, 0.0);
   for (std::int64_t k = 0; k < n * n_genes; ++k) {
     sum[k / n_genes] += Kernel::evaluate(x[k], mu[k], theta[k], pi[k]).value;
@@ -184,7 +187,9 @@ TEST_CASE("counts: hostile parameters give finite values and gradients") {
             in.x = at::tensor({0.0, 1.0, 8.0, 9.0, 1e6, 0.0}).view({1, 6});
             in.logits = {at::tensor({0.0, scale, 0.0, 1.0, 2.0, scale}, at::kFloat).view({1, 6}),
                          at::full({1, 1}, log_library, at::kFloat), at::full({6}, log_theta, at::kFloat),
-                         at::full({1, 6}, dropout, at::kFloat)};
+                         at::full({1, 6}, dropout, at::kFloat),
+                         at::full({6}, 0.5, at::kFloat),
+                         at::full({6}, 0.5, at::kFloat)};
             CAPTURE(scale);
             CAPTURE(log_theta);
             CAPTURE(dropout);
@@ -229,7 +234,7 @@ TEST_CASE("counts: several draws of each cell are each what they are alone") {
       const at::Tensor all = log_likelihood(distribution, cells, theta_of_cells, fused);
       for (std::int64_t k = 0; k < 3; ++k) {
         const CountLogits one = {part(in.logits.scale, k), part(in.logits.log_library, k), theta_of_cells.log_theta,
-                                 part(in.logits.dropout, k)};
+                                 part(in.logits.dropout, k), in.logits.scale_bias, in.logits.dropout_bias};
         CHECK(max_relative_difference(part(all, k), log_likelihood(distribution, cells, one, fused)) < 1e-14);
       }
     }
@@ -238,10 +243,10 @@ TEST_CASE("counts: several draws of each cell are each what they are alone") {
 
 TEST_CASE("counts: the entries' own log-probabilities are the scalar kernels'") {
   const Inputs in = make_inputs(6, 7, /*theta_by_cell=*/true, at::kDouble);
-  const at::Tensor mu = at::exp(in.logits.log_library) * at::softmax(in.logits.scale, -1);
+  const at::Tensor mu = at::exp(in.logits.log_library) * at::softmax(in.logits.scale + in.logits.scale_bias, -1);
   const at::Tensor theta = at::exp(in.logits.log_theta);
   for (const CountDistribution distribution : all_distributions) {
-    const at::Tensor entries = log_probability(distribution, in.x, mu, theta, in.logits.dropout);
+    const at::Tensor entries = log_probability(distribution, in.x, mu, theta, in.logits.dropout + in.logits.dropout_bias);
     CHECK(entries.sizes() == in.x.sizes());
     CHECK(max_relative_difference(entries.sum(1), by_entry(distribution, in)) < 1e-14);
   }
@@ -251,10 +256,22 @@ TEST_CASE("counts: parameters that a distribution lacks may be undefined") {
   const Inputs in = make_inputs(6, 7, /*theta_by_cell=*/false, at::kFloat);
   const CountLogits& l = in.logits;
   const at::Tensor none;
-  CHECK(same_bits(log_likelihood(CountDistribution::nb, in.x, {l.scale, l.log_library, l.log_theta, none}),
+  CHECK(same_bits(log_likelihood(CountDistribution::nb, in.x, {l.scale, l.log_library, l.log_theta, none, l.scale_bias}),
                   value_of(CountDistribution::nb, in)));
-  CHECK(same_bits(log_likelihood(CountDistribution::poisson, in.x, {l.scale, l.log_library, none, none}),
+  CHECK(same_bits(log_likelihood(CountDistribution::poisson, in.x, {l.scale, l.log_library, none, none, l.scale_bias}),
                   value_of(CountDistribution::poisson, in)));
+}
+
+TEST_CASE("counts: biases are what is added to every draw; none is 0") {
+  Inputs in = make_inputs(6, 7, /*theta_by_cell=*/false, at::kDouble);
+  Inputs added = in;
+  added.logits.scale = in.logits.scale + in.logits.scale_bias;
+  added.logits.dropout = in.logits.dropout + in.logits.dropout_bias;
+  added.logits.scale_bias = added.logits.dropout_bias = at::Tensor();
+  for (const CountDistribution distribution : all_distributions) {
+    CHECK(max_relative_difference(value_of(distribution, in), value_of(distribution, added)) < 1e-14);
+    CHECK(max_relative_difference(value_of(distribution, in, false), value_of(distribution, added, false)) < 1e-14);
+  }
 }
 
 TEST_CASE("counts: one theta a gene is that theta in every cell, and its gradient their sum") {
@@ -272,7 +289,9 @@ TEST_CASE("counts: memory layout does not matter") {
   const Inputs in = make_inputs(6, 7, /*theta_by_cell=*/true, at::kFloat);
   Inputs transposed = in;
   for (const auto parameter : all_parameters) {
-    transposed.logits.*parameter = (in.logits.*parameter).t().contiguous().t();
+    if ((in.logits.*parameter).dim() == 2) {
+      transposed.logits.*parameter = (in.logits.*parameter).t().contiguous().t();
+    }
   }
   for (const CountDistribution distribution : all_distributions) {
     CHECK(same_bits(value_of(distribution, in), value_of(distribution, transposed)));
