@@ -1,7 +1,7 @@
 // One number for each of some cells and each gene, most of them 0: counts, or a function of counts that keeps zeros.
 //
-// It is held as compressed rows, as a dense tensor, or both: whoever needs the other form gets it, and it is kept. Copies
-// share what they hold, and nothing of it changes. It is data: gradients do not pass through it.
+// It is held as compressed rows, as a dense tensor, or both: whoever needs the other form gets it, and it is kept.
+// Copies share what they hold, and nothing of it changes. It is data: gradients do not pass through it.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -22,7 +22,7 @@ struct CscBlock {
 class CellMatrix {
  public:
   CellMatrix() = default;
-  CellMatrix(at::Tensor dense);  // (B, G), on any device, without a gradient; implicit, as a tensor is all that it takes
+  CellMatrix(at::Tensor dense);  // (B, G), on any device, without a gradient; implicit: a tensor is all that it takes
   CellMatrix(CsrBlock rows, std::int64_t n_genes);
 
   bool defined() const { return state_ != nullptr; }

@@ -1,11 +1,11 @@
 // Log-likelihood of all counts of one cell, and its derivatives, in one vectorised pass from what a decoder gives.
 //
 //   rho = softmax(logits + logits_bias),  mu = exp(log_library) rho,  theta = exp(log_theta),
-//   pi = dropout + dropout_bias, logit of the dropout probability
+//   pi = dropout + dropout_bias: logit of the dropout probability
 //
 // with the formulas of count_kernels.h. Most counts are 0: the pass treats every gene as one, without a look at the
-// counts; the few positive counts are then done and take the place of what stands there. Arithmetic is in T, but for counts
-// above 8, counts that are no whole numbers, and a theta below 1e-4, which are done in double.
+// counts; the few positive counts are then done and take the place of what stands there. Arithmetic is in T, but for
+// counts above 8, counts that are no whole numbers, and a theta below 1e-4, which are done in double.
 #pragma once
 
 #include <cstdint>
@@ -60,6 +60,8 @@ struct CountRowKernels {
   void (*prepare_theta)(const T* log_theta, std::int64_t n_genes, ThetaRow<T>& out);
   // Fills the row's derivatives, if it has room for them, and gives the value in nats.
   double (*evaluate)(CountFamily family, CountRow<T>& row, CountScratch<T>& scratch);
+  // Softmax of logits + bias in place of the logits, n numbers each.
+  void (*softmax)(std::int64_t n, T* logits, const T* bias);
   // row *= by, then sum += row; n numbers each.
   void (*scale_and_add)(T by, std::int64_t n, T* row, T* sum);
   // sum += by * row

@@ -17,21 +17,21 @@ RSCVI_KERNEL_HELPER void put(T* to, std::int64_t g, std::int64_t n, V v) {
   }
 }
 
-// exp(logit - largest) to `share`; their sum.
+// exp(logit + bias - largest) to `share`, which may be `logits` itself; their sum.
 template <class T>
-RSCVI_KERNEL_HELPER T exponentials(const CountRow<T>& row, T* share) {
+RSCVI_KERNEL_HELPER T exponentials(std::int64_t n, const T* logits, const T* bias, T* share) {
   typedef typename VectorOf<T>::type V;
   constexpr int lanes = VectorOf<T>::lanes;
-  const std::int64_t n = row.n_genes, whole = n - n % lanes, rest = n - whole;
+  const std::int64_t whole = n - n % lanes, rest = n - whole;
   const T lowest = std::numeric_limits<T>::lowest();
   V top = V{} + lowest;
   for (std::int64_t g = 0; g < whole; g += lanes) {
-    const V logit = load<V>(row.logits + g) + load<V>(row.logits_bias + g);
+    const V logit = load<V>(logits + g) + load<V>(bias + g);
     store(share + g, logit);
     top = larger(top, logit);
   }
   if (rest > 0) {
-    const V logit = part<V>(row.logits, whole, rest, lowest) + part<V>(row.logits_bias, whole, rest, T(0));
+    const V logit = part<V>(logits, whole, rest, lowest) + part<V>(bias, whole, rest, T(0));
     store_some(share + whole, rest, logit);
     top = larger(top, logit);
   }
@@ -55,6 +55,17 @@ RSCVI_KERNEL_HELPER T exponentials(const CountRow<T>& row, T* share) {
 }
 
 template <class T>
+RSCVI_KERNEL void softmax(std::int64_t n, T* logits, const T* bias) {
+  typedef typename VectorOf<T>::type V;
+  constexpr std::int64_t lanes = VectorOf<T>::lanes;
+  const T inverse = 1 / exponentials(n, logits, bias, logits);
+  for (std::int64_t g = 0; g < n; g += lanes) {
+    const std::int64_t here = n - g < lanes ? n - g : lanes;
+    put(logits, g, here, part<V>(logits, g, here, T(0)) * inverse);
+  }
+}
+
+template <class T>
 RSCVI_KERNEL void prepare_theta(const T* log_theta, std::int64_t n_genes, ThetaRow<T>& out) {
   typedef typename VectorOf<T>::type V;
   constexpr int lanes = VectorOf<T>::lanes;
@@ -74,8 +85,8 @@ struct ZeroTerms {
   V probability, d_log_mu, d_log_theta, d_dropout;
 };
 
-// Beyond these the probability of a zero is 1 to the last digit, whatever they are exactly; within them no product of two
-// denominators overflows a float.
+// Beyond these the probability of a zero is 1 to the last digit, whatever they are exactly; within them no product of
+// two denominators overflows a float.
 constexpr float largest_ratio = 1e20f, largest_dropout = 40.0f;
 
 // P(0) = drop + keep (1 + mu / theta)^-theta, with drop = sigmoid(pi) and keep = 1 - drop.
@@ -178,14 +189,14 @@ RSCVI_KERNEL_HELPER ZeroSums zero_pass(const CountRow<T>& row, const CountScratc
   return sums;
 }
 
-// Positive counts ------------------------------------------------------------------------------------------------------
+// Positive counts -----------------------------------------------------------------------------------------------
 
 // Columns of the scratch memory, one element a positive count: what goes in, then what comes out.
 enum PositiveColumn { count, rate, inverse_dispersion, dropout_logit, log_factorial_column, value, d_log_rate,
                       d_log_dispersion, d_dropout_logit, n_columns };
 
-// A product of theta + k over k < this many takes part in ln Gamma(theta + x) - ln Gamma(theta); Stirling's series, exact
-// to 1e-12 from here on, takes the rest.
+// A product of theta + k over k < this many takes part in ln Gamma(theta + x) - ln Gamma(theta); Stirling's series,
+// exact to 1e-12 from here on, takes the rest.
 constexpr int product_up_to = 8;
 // Above this theta, the product does not overflow a float, and scvi's eps = 1e-8 changes ln theta by less than 1e-4.
 constexpr float small_theta = 1e-4f;
@@ -278,7 +289,8 @@ struct PositiveColumns {
 };
 
 template <CountFamily family, class T, class U>
-RSCVI_KERNEL_HELPER void append_positive(const CountRow<T>& row, std::int32_t g, float x, U mu, PositiveColumns<U>& to) {
+RSCVI_KERNEL_HELPER void append_positive(const CountRow<T>& row, std::int32_t g, float x, U mu,
+                                         PositiveColumns<U>& to) {
   U* at = to.data + to.n;
   at[to.stride * count] = x;
   at[to.stride * rate] = mu;
@@ -373,7 +385,7 @@ RSCVI_KERNEL_HELPER double evaluate_row(CountRow<T>& row, CountScratch<T>& scrat
   constexpr std::int64_t lanes = VectorOf<T>::lanes;
   scratch.share.resize(row.n_genes);
   scratch.is_zero.assign(row.n_genes, T(1));
-  const T total = exponentials(row, scratch.share.data());
+  const T total = exponentials(row.n_genes, row.logits, row.logits_bias, scratch.share.data());
   const T factor = std::exp(row.log_library) / total;
   PositiveColumns<T> usual;
   PositiveColumns<double> special;
@@ -409,7 +421,7 @@ RSCVI_KERNEL double evaluate(CountFamily family, CountRow<T>& row, CountScratch<
   }
 }
 
-// For the backward pass ---------------------------------------------------------------------------------------------------
+// For the backward pass --------------------------------------------------------------------------------------------
 
 template <class T>
 RSCVI_KERNEL void scale_and_add(T by, std::int64_t n, T* row, T* sum) {

@@ -54,7 +54,9 @@ at::Tensor entrywise(const at::Tensor& x, const at::Tensor& mu, const at::Tensor
   const at::Tensor flat_x = flat(true, x), flat_mu = flat(true, mu);
   const at::Tensor flat_theta = flat(Kernel::has_theta, theta), flat_pi = flat(Kernel::has_pi, pi);
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "log_probability", [&] {
-    const auto start = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.data_ptr<scalar_t>() : nullptr; };
+    const auto start = [](const at::Tensor& tensor) {
+      return tensor.defined() ? tensor.data_ptr<scalar_t>() : nullptr;
+    };
     const scalar_t *xs = start(flat_x), *mus = start(flat_mu), *thetas = start(flat_theta), *pis = start(flat_pi);
     scalar_t* to = out.data_ptr<scalar_t>();
     for (std::int64_t k = 0; k < flat_x.numel(); ++k) {
@@ -69,6 +71,14 @@ at::Tensor entrywise(const at::Tensor& x, const at::Tensor& mu, const at::Tensor
 at::Tensor log_likelihood(CountDistribution distribution, const CellMatrix& x, const CountLogits& logits, bool fused) {
   return fused && logits.scale.device().is_cpu() ? fused_log_likelihood(distribution, x, logits)
                                                  : composed(distribution, x, logits);
+}
+
+at::Tensor expected_shares(at::Tensor scale, const at::Tensor& bias) {
+  const bool in_place = !at::GradMode::is_enabled() && scale.device().is_cpu() && scale.is_contiguous() &&
+                        scale.scalar_type() == at::kFloat && bias.defined() && scale.size(1) > 0;
+  if (!in_place) return at::softmax(bias.defined() ? scale + bias : scale, -1);
+  softmax_in_place(scale, bias);
+  return scale;
 }
 
 at::Tensor log_probability(CountDistribution distribution, const at::Tensor& x, const at::Tensor& mu,

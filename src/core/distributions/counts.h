@@ -13,7 +13,8 @@ namespace rscvi {
 enum class CountDistribution { zinb, nb, poisson };
 
 // What a decoder says of N draws of B cells, all cells once, then all again, ...: draw r is of cell r mod B.
-//   rho = softmax(scale + scale_bias),  mu = exp(log_library) rho,  theta = exp(log_theta),  pi = dropout + dropout_bias
+//   rho = softmax(scale + scale_bias),  mu = exp(log_library) rho,  theta = exp(log_theta),
+//   pi = dropout + dropout_bias
 struct CountLogits {
   at::Tensor scale;           // (N, G)
   at::Tensor log_library;     // (N, 1)
@@ -26,6 +27,10 @@ struct CountLogits {
 // ln p(x | logits) of each draw, (N), in nats. What a distribution has no use for may be undefined.
 at::Tensor log_likelihood(CountDistribution distribution, const CellMatrix& x, const CountLogits& logits,
                           bool fused = true);
+
+// rho above: softmax(scale + bias) over genes, (N, G). Without gradients, on the CPU, the memory of `scale` is used for
+// it.
+at::Tensor expected_shares(at::Tensor scale, const at::Tensor& bias);
 
 // ln p of each entry, without derivatives, from mu, theta and pi; all tensors of one shape and type, on the CPU.
 at::Tensor log_probability(CountDistribution distribution, const at::Tensor& x, const at::Tensor& mu,

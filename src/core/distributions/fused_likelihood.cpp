@@ -51,7 +51,8 @@ Derivatives make_room(CountFamily family, const at::Tensor& scale) {
 
 template <class T>
 T* row_of(const at::Tensor& tensor, std::int64_t row) {
-  return tensor.defined() && tensor.numel() > 0 ? tensor.data_ptr<T>() + row % tensor.size(0) * tensor.size(1) : nullptr;
+  if (!tensor.defined() || tensor.numel() == 0) return nullptr;
+  return tensor.data_ptr<T>() + row % tensor.size(0) * tensor.size(1);
 }
 
 // The parameters as one stretch of memory each.
@@ -120,8 +121,8 @@ struct GeneSums {
   at::Tensor scale, log_theta, dropout;
 };
 
-// Scales the derivatives (N, G) by the draws' gradients in place, and sums them up. In one go, as each is as large as the
-// cache; ln theta's that are shared by all draws are only summed.
+// Scales the derivatives (N, G) by the draws' gradients in place, and sums them up. In one go, as each is as large as
+// the cache; ln theta's that are shared by all draws are only summed.
 template <class T>
 GeneSums scale_derivatives(Derivatives& d, bool theta_is_shared, const at::Tensor& by_draw) {
   const CountRowKernels<T> kernels = count_row_kernels<T>();
@@ -133,7 +134,8 @@ GeneSums scale_derivatives(Derivatives& d, bool theta_is_shared, const at::Tenso
   const T* by = by_draw.data_ptr<T>();
   at::parallel_for(0, n_genes, genes_per_task, [&](std::int64_t begin, std::int64_t end) {
     const auto scale = [&](std::int64_t r, const at::Tensor& rows, const at::Tensor& sum) {
-      if (rows.defined()) kernels.scale_and_add(by[r], end - begin, row_of<T>(rows, r) + begin, sum.data_ptr<T>() + begin);
+      if (!rows.defined()) return;
+      kernels.scale_and_add(by[r], end - begin, row_of<T>(rows, r) + begin, sum.data_ptr<T>() + begin);
     };
     for (std::int64_t r = 0; r < n; ++r) {
       scale(r, d.scale, sums.scale);
@@ -188,7 +190,8 @@ struct FusedLogLikelihood : torch::autograd::Function<FusedLogLikelihood> {
 }  // namespace
 
 at::Tensor fused_log_likelihood(CountDistribution distribution, const CellMatrix& x, const CountLogits& logits) {
-  const bool has_theta = distribution != CountDistribution::poisson, has_dropout = distribution == CountDistribution::zinb;
+  const bool has_theta = distribution != CountDistribution::poisson;
+  const bool has_dropout = distribution == CountDistribution::zinb;
   const at::Tensor none = at::empty({0}, logits.scale.options());  // autograd takes no undefined tensor
   const at::Tensor no_bias = logits.scale_bias.defined() && (logits.dropout_bias.defined() || !has_dropout)
                                  ? none
@@ -204,6 +207,18 @@ at::Tensor fused_log_likelihood(CountDistribution distribution, const CellMatrix
       std::any_of(inputs.begin(), inputs.end(), [](const at::Tensor& tensor) { return tensor.requires_grad(); });
   return FusedLogLikelihood::apply(logits.scale, scale_bias, logits.log_library, theta, dropout, dropout_bias, x,
                                    family_of(distribution), with_derivatives);
+}
+
+void softmax_in_place(at::Tensor& logits, const at::Tensor& bias) {
+  const std::int64_t n_genes = logits.size(1);
+  const CountRowKernels<float> kernels = count_row_kernels<float>();
+  const at::Tensor added = bias.contiguous();
+  const std::int64_t rows_per_task = std::max<std::int64_t>(1, entries_per_task / std::max<std::int64_t>(1, n_genes));
+  at::parallel_for(0, logits.size(0), rows_per_task, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      kernels.softmax(n_genes, row_of<float>(logits, r), added.data_ptr<float>());
+    }
+  });
 }
 
 }  // namespace rscvi

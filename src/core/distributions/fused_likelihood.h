@@ -5,7 +5,11 @@
 
 namespace rscvi {
 
-// Float or double. Gradients can be asked for once: they are made in the forward pass and handed over in the backward one.
+// Float or double. Gradients can be asked for once: they are made in the forward pass, and handed over in the backward
+// one.
 at::Tensor fused_log_likelihood(CountDistribution distribution, const CellMatrix& x, const CountLogits& logits);
+
+// Softmax of logits + bias, (N, G) and (G), in place of the logits: float32, contiguous, on the CPU.
+void softmax_in_place(at::Tensor& logits, const at::Tensor& bias);
 
 }  // namespace rscvi

@@ -222,14 +222,11 @@ CountParameters VaeImpl::decode(const LatentDraw& draw, const Conditions& condit
     return many && out.defined() ? out.view({draw.z.size(0), draw.z.size(1), out.size(-1)}) : out;
   };
   CountParameters parameters;
-  const auto biased = [](const at::Tensor& out, const at::Tensor& bias) {
-    return out.defined() && bias.defined() ? out + bias : out;
-  };
-  parameters.px_scale = shaped(at::softmax(biased(logits.scale, logits.scale_bias), -1));
+  parameters.px_scale = shaped(expected_shares(logits.scale, logits.scale_bias));
   if (draw.library.defined()) parameters.px_rate = at::exp(draw.library) * parameters.px_scale;
   const at::Tensor theta = at::exp(logits.log_theta);
   parameters.px_r = options_.dispersion == Dispersion::gene_cell ? shaped(theta) : theta;
-  parameters.px_dropout = shaped(biased(logits.dropout, logits.dropout_bias));
+  parameters.px_dropout = shaped(logits.dropout_bias.defined() ? logits.dropout + logits.dropout_bias : logits.dropout);
   return parameters;
 }
 

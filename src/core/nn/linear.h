@@ -9,8 +9,8 @@
 
 namespace rscvi {
 
-// How a weight (n_out, n_in) lies in memory: output by output, as usual, or input by input (strides 1 and n_out): what one
-// input adds to the outputs is then one stretch, which is what products with few non-zero inputs read and write.
+// How a weight (n_out, n_in) lies in memory: output by output, as usual, or input by input (strides 1 and n_out): what
+// one input adds to the outputs is then one stretch, which is what products with few non-zero inputs read and write.
 enum class WeightLayout { by_output, by_input };
 
 // y = x W' + b with weight (n_out, n_in) and bias (n_out), which may be left out. Both start uniform in

@@ -28,7 +28,8 @@ void for_each_draw(const Posterior& posterior, std::int64_t n_samples, bool want
     // Latent draws are small: all at once, so that they do not depend on how many are decoded at a time.
     const LatentDraw all =
         draw_all(*model, minibatch, n_samples, want_library, slice(noise, start, minibatch.size()), random);
-    const std::int64_t at_once = std::max<std::int64_t>(1, entries_at_once / (minibatch.size() * minibatch.x.n_genes()));
+    const std::int64_t entries = minibatch.size() * minibatch.x.n_genes();
+    const std::int64_t at_once = std::max<std::int64_t>(1, entries_at_once / entries);
     for (std::int64_t sample = 0; sample < n_samples; sample += at_once) {
       if (sample > 0 && posterior.poll) posterior.poll();
       const std::int64_t n = std::min(at_once, n_samples - sample);

@@ -7,6 +7,17 @@ namespace {
 
 enum class Expression { scale, rate };
 
+// Entries that are decoded at a time at the least, if there are as many: results are written gene by gene, and the
+// cache still holds them.
+constexpr std::int64_t entries_at_once = std::int64_t{1} << 19;
+
+Posterior in_wide_minibatches(const Posterior& posterior) {
+  Posterior wide = posterior;
+  const std::int64_t n = entries_at_once / std::max<std::int64_t>(1, posterior.dataset->n_genes());
+  wide.batch_size = posterior.batch_size < 1 ? posterior.batch_size : std::max(posterior.batch_size, n);
+  return wide;
+}
+
 void sample_expression(const Posterior& posterior, Expression what, const ExpressionOptions& options,
                        const Noise& noise, RandomStream& random, const BlockSink& sink) {
   Vae model = posterior.model;
@@ -25,7 +36,8 @@ void sample_expression(const Posterior& posterior, Expression what, const Expres
     }
     sink(place, sum / static_cast<double>(options.transform_batch.size()));
   };
-  for_each_draw(posterior, options.n_samples, /*want_library=*/what == Expression::rate, noise, random, visit);
+  for_each_draw(in_wide_minibatches(posterior), options.n_samples, /*want_library=*/what == Expression::rate, noise,
+                random, visit);
 }
 
 }  // namespace
@@ -33,7 +45,7 @@ void sample_expression(const Posterior& posterior, Expression what, const Expres
 void sample_scale(const Posterior& posterior, const SampleScaleOptions& options, const Noise& noise,
                   RandomStream& random, const BlockSink& sink) {
   const BlockSink scaled = [&](const BlockPlace& place, const at::Tensor& block) {
-    sink(place, block * options.library_size);
+    sink(place, options.library_size == 1 ? block : block * options.library_size);
   };
   sample_expression(posterior, Expression::scale, options, noise, random, scaled);
 }

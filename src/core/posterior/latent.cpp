@@ -8,12 +8,12 @@ namespace {
 // Draws of the logistic normal that are in memory at the same time, for one minibatch.
 constexpr std::int64_t draws_at_once = 100;
 
-at::Tensor mean_of_softmax(const VaeImpl& model, const EncodedCells& encoded, std::int64_t n_samples,
+at::Tensor mean_of_softmax(const VaeImpl& model, const GaussianParameters& qz, std::int64_t n_samples,
                            const Noise& noise, RandomStream& random) {
-  if (noise.z.defined()) return model.draw(encoded, noise.z.size(0), noise, random).z.mean(0);
-  at::Tensor sum = at::zeros_like(encoded.qz_m);
+  if (noise.z.defined()) return model.draw_z(qz, noise.z.size(0), noise.z, random).z.mean(0);
+  at::Tensor sum = at::zeros_like(qz.mean);
   for (std::int64_t done = 0; done < n_samples; done += draws_at_once) {
-    sum += model.draw(encoded, std::min(draws_at_once, n_samples - done), noise, random).z.sum(0);
+    sum += model.draw_z(qz, std::min(draws_at_once, n_samples - done), noise.z, random).z.sum(0);
   }
   return sum / static_cast<double>(n_samples);
 }
@@ -27,15 +27,15 @@ at::Tensor latent(const Posterior& posterior, bool give_mean, std::int64_t n_sam
   const bool is_normal = model->options().latent_distribution == LatentDistribution::normal;
   at::Tensor out = at::empty({posterior.n_cells(), model->options().n_latent}, at::kFloat);
   for_each_minibatch(posterior, [&](const Minibatch& minibatch, std::int64_t start) {
-    const EncodedCells encoded = model->encode(minibatch.x, minibatch, random);
+    const GaussianParameters qz = model->encode_z(minibatch.x, minibatch, random);
     const Noise part = slice(noise, start, minibatch.size());
     at::Tensor z;
     if (!give_mean) {
-      z = model->draw(encoded, std::nullopt, part, random).z;
+      z = model->draw_z(qz, std::nullopt, part.z, random).z;
     } else if (is_normal) {
-      z = encoded.qz_m;
+      z = qz.mean;
     } else {
-      z = mean_of_softmax(*model, encoded, n_samples, part, random);
+      z = mean_of_softmax(*model, qz, n_samples, part, random);
     }
     out.narrow(0, start, minibatch.size()).copy_(z);
   });

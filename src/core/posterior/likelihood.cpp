@@ -11,10 +11,13 @@ namespace {
 
 double total_of(const at::Tensor& per_cell) { return per_cell.sum(at::kDouble).item<double>(); }
 
-// The importance weight of one draw of every cell of a minibatch, (B).
-at::Tensor log_weight(VaeImpl& model, const Minibatch& minibatch, const EncodedCells& encoded, const Noise& noise,
-                      RandomStream& random) {
-  const LatentDraw drawn = model.draw(encoded, std::nullopt, noise, random);
+// Draws that are decoded at a time: enough to be worth the calls, few enough for the cache.
+constexpr std::int64_t rows_at_once = 256;
+
+// The importance weights of n draws of every cell of a minibatch, (n, B).
+at::Tensor log_weights(VaeImpl& model, const Minibatch& minibatch, const EncodedCells& encoded, std::int64_t n,
+                       const Noise& noise, RandomStream& random) {
+  const LatentDraw drawn = model.draw(encoded, n, noise, random);
   const at::Tensor standard_v = at::ones_like(drawn.gaussian), standard_m = at::zeros_like(drawn.gaussian);
   const at::Tensor of_z = model.log_likelihood(minibatch.x, drawn, minibatch, random) +
                           log_normal(drawn.gaussian, standard_m, standard_v) -
@@ -24,9 +27,9 @@ at::Tensor log_weight(VaeImpl& model, const Minibatch& minibatch, const EncodedC
          log_normal(drawn.library, encoded.ql_m, encoded.ql_v);
 }
 
-Noise pick_draw(const Noise& noise, std::int64_t s) {
-  return {noise.z.defined() ? noise.z.select(0, s) : noise.z,
-          noise.library.defined() ? noise.library.select(0, s) : noise.library, at::Tensor()};
+Noise pick_draws(const Noise& noise, std::int64_t first, std::int64_t n) {
+  const auto some = [&](const at::Tensor& all) { return all.defined() ? all.narrow(0, first, n) : all; };
+  return {some(noise.z), some(noise.library), at::Tensor()};
 }
 
 }  // namespace
@@ -54,11 +57,13 @@ double negative_marginal_ll(const Posterior& posterior, std::int64_t n_samples, 
   for_each_minibatch(posterior, [&](const Minibatch& minibatch, std::int64_t start) {
     const EncodedCells encoded = model->encode(minibatch.x, minibatch, random);
     const Noise part = slice(noise, start, minibatch.size());
-    std::vector<at::Tensor> log_weights;  // (S) of (B): small beside one decoded minibatch
-    for (std::int64_t s = 0; s < n_samples; ++s) {
-      log_weights.push_back(log_weight(*model, minibatch, encoded, pick_draw(part, s), random));
+    const std::int64_t at_once = std::max<std::int64_t>(1, rows_at_once / minibatch.size());
+    std::vector<at::Tensor> weights;  // (S, B) in all: small beside one decoded minibatch
+    for (std::int64_t s = 0; s < n_samples; s += at_once) {
+      const std::int64_t n = std::min(at_once, n_samples - s);
+      weights.push_back(log_weights(*model, minibatch, encoded, n, pick_draws(part, s, n), random));
     }
-    const at::Tensor log_sum = at::logsumexp(at::stack(log_weights).to(at::kDouble), 0);
+    const at::Tensor log_sum = at::logsumexp(at::cat(weights).to(at::kDouble), 0);
     total += total_of(log_sum - std::log(static_cast<double>(n_samples)));
   });
   return -total / static_cast<double>(posterior.n_cells());

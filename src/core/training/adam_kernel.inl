@@ -19,7 +19,8 @@ RSCVI_KERNEL void adam_range(const AdamStep& step, std::int64_t n, const float* 
     store(mean_square + k, v);
   }
   if (whole == n) return;
-  Floats m = load_some<Floats>(mean + whole, n - whole, 0.0f), v = load_some<Floats>(mean_square + whole, n - whole, 0.0f);
+  Floats m = load_some<Floats>(mean + whole, n - whole, 0.0f);
+  Floats v = load_some<Floats>(mean_square + whole, n - whole, 0.0f);
   const Floats g = load_some<Floats>(gradient + whole, n - whole, 0.0f);
   const Floats p = load_some<Floats>(parameter + whole, n - whole, 0.0f);
   store_some(parameter + whole, n - whole, adam_update(step, g, p, m, v));

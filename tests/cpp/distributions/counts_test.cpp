@@ -24,7 +24,8 @@ constexpr at::Tensor CountLogits::*all_parameters[] = {&CountLogits::scale,     
                                                        &CountLogits::log_theta,  &CountLogits::dropout,
                                                        &CountLogits::scale_bias, &CountLogits::dropout_bias};
 
-// Counts of which two thirds are 0, the rest from 1 to beyond 50; theta from 1e-4 to 4000, logits of dropout from -6 to 6.
+// Counts of which two thirds are 0, the rest from 1 to beyond 50; theta from 1e-4 to 4000, logits of dropout from -7
+// to 7.
 Inputs make_inputs(std::int64_t n_cells, std::int64_t n_genes, bool theta_by_cell, at::ScalarType type) {
   RandomStream random(3);
   const auto draw = [&](at::IntArrayRef sizes, double bound) { return random.uniform(sizes, bound).to(at::kDouble); };
@@ -80,8 +81,11 @@ at::Tensor by_entry(const Inputs& in) {
   const std::int64_t n = in.x.size(0), n_genes = in.x.size(1);
   const auto wide = [&](const at::Tensor& tensor) { return values_of(tensor.to(at::kDouble).expand({n, n_genes})); };
   const CountLogits& l = in.logits;
-  const std::vector<double> mu = wide(at::exp(l.log_library.to(at::kDouble)) * at::softmax((l.scale + l.scale_bias).to(at::kDouble), -1));
-  const std::vector<double> x = wide(in.x), theta = wide(at::exp(l.log_theta.to(at::kDouble))), pi = wide(l.dropout + l.dropout_bias);
+  const auto in_double = [](const at::Tensor& tensor) { return tensor.to(at::kDouble); };
+  const at::Tensor share = at::softmax(in_double(l.scale) + in_double(l.scale_bias), -1);
+  const std::vector<double> mu = wide(at::exp(in_double(l.log_library)) * share);
+  const std::vector<double> x = wide(in.x), theta = wide(at::exp(in_double(l.log_theta)));
+  const std::vector<double> pi = wide(in_double(l.dropout) + in_double(l.dropout_bias));
   std::vector<double> sum(n, 0.0);
   for (std::int64_t k = 0; k < n * n_genes; ++k) {
     sum[k / n_genes] += Kernel::evaluate(x[k], mu[k], theta[k], pi[k]).value;
@@ -246,7 +250,8 @@ TEST_CASE("counts: the entries' own log-probabilities are the scalar kernels'") 
   const at::Tensor mu = at::exp(in.logits.log_library) * at::softmax(in.logits.scale + in.logits.scale_bias, -1);
   const at::Tensor theta = at::exp(in.logits.log_theta);
   for (const CountDistribution distribution : all_distributions) {
-    const at::Tensor entries = log_probability(distribution, in.x, mu, theta, in.logits.dropout + in.logits.dropout_bias);
+    const at::Tensor dropout = in.logits.dropout + in.logits.dropout_bias;
+    const at::Tensor entries = log_probability(distribution, in.x, mu, theta, dropout);
     CHECK(entries.sizes() == in.x.sizes());
     CHECK(max_relative_difference(entries.sum(1), by_entry(distribution, in)) < 1e-14);
   }
@@ -256,9 +261,10 @@ TEST_CASE("counts: parameters that a distribution lacks may be undefined") {
   const Inputs in = make_inputs(6, 7, /*theta_by_cell=*/false, at::kFloat);
   const CountLogits& l = in.logits;
   const at::Tensor none;
-  CHECK(same_bits(log_likelihood(CountDistribution::nb, in.x, {l.scale, l.log_library, l.log_theta, none, l.scale_bias}),
-                  value_of(CountDistribution::nb, in)));
-  CHECK(same_bits(log_likelihood(CountDistribution::poisson, in.x, {l.scale, l.log_library, none, none, l.scale_bias}),
+  const CountLogits of_nb = {l.scale, l.log_library, l.log_theta, none, l.scale_bias};
+  const CountLogits of_poisson = {l.scale, l.log_library, none, none, l.scale_bias};
+  CHECK(same_bits(log_likelihood(CountDistribution::nb, in.x, of_nb), value_of(CountDistribution::nb, in)));
+  CHECK(same_bits(log_likelihood(CountDistribution::poisson, in.x, of_poisson),
                   value_of(CountDistribution::poisson, in)));
 }
 
@@ -318,4 +324,18 @@ TEST_CASE("counts: several threads give the bits of one") {
     CHECK(same_bits(gradients_of(distribution, in, true), serial_gradient));
   }
   at::set_num_threads(n_threads);
+}
+
+TEST_CASE("counts: expected shares are the softmax of logits and bias, with and without gradients") {
+  const Inputs in = make_inputs(9, 61, /*theta_by_cell=*/false, at::kFloat);
+  const at::Tensor expected = at::softmax(in.logits.scale + in.logits.scale_bias, -1);
+  CHECK(max_relative_difference(expected_shares(in.logits.scale, in.logits.scale_bias), expected) < 1e-6);
+  for (const InstructionSet set : all_sets) {
+    const InstructionSetScope scope(set);
+    const at::NoGradGuard no_grad;
+    CHECK(max_relative_difference(expected_shares(in.logits.scale.clone(), in.logits.scale_bias), expected) < 1e-6);
+    CHECK(max_relative_difference(expected_shares(in.logits.scale.t().contiguous().t(), in.logits.scale_bias),
+                                  expected) < 1e-6);
+    CHECK(max_difference(expected_shares(in.logits.scale, at::Tensor()), at::softmax(in.logits.scale, -1)) < 1e-6);
+  }
 }

@@ -24,7 +24,8 @@ TEST_CASE("decoder: shares by softmax, dispersion and dropout linear, each from 
   const State state = live_state(*decoder);
   const at::Tensor h = block_by_hand(state, "px_decoder", z, one_hot_columns(batch, 2));
   const at::Tensor weights = at::exp(linear_by_hand(state, "px_scale_decoder.0", h));
-  CHECK(max_relative_difference(at::softmax(out.scale_logits + out.scale_bias, -1), weights / weights.sum(1, /*keepdim=*/true)) < 1e-6);
+  const at::Tensor share = at::softmax(out.scale_logits + out.scale_bias, -1);
+  CHECK(max_relative_difference(share, weights / weights.sum(1, /*keepdim=*/true)) < 1e-6);
   CHECK(max_relative_difference(out.log_dispersion, linear_by_hand(state, "px_r_decoder", h)) < 1e-5);
   CHECK(max_relative_difference(out.dropout + out.dropout_bias, linear_by_hand(state, "px_dropout_decoder", h)) < 1e-5);
 }

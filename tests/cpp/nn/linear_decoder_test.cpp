@@ -69,7 +69,8 @@ TEST_CASE("linear decoder: shares are the softmax of a linear function, with or 
       scene.decoder->eval();
       const DecoderOutput out = scene.decoder->forward(scene.z, scene.covariates, all_wanted(), scene.random);
       const at::Tensor weights = at::exp(scene.by_hand("factor_regressor"));
-      CHECK(max_relative_difference(at::softmax(out.scale_logits, -1), weights / weights.sum(1, /*keepdim=*/true)) < 1e-6);
+      const at::Tensor share = at::softmax(out.scale_logits, -1);
+      CHECK(max_relative_difference(share, weights / weights.sum(1, /*keepdim=*/true)) < 1e-6);
       CHECK(max_relative_difference(out.dropout, scene.by_hand("px_dropout_decoder")) < 1e-5);
       CHECK_FALSE(out.log_dispersion.defined());  // it has none, wanted or not
     }

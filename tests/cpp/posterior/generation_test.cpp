@@ -68,11 +68,16 @@ TEST_CASE("draw blocks: every cell and draw comes once, with its own noise, in b
   Collected in_parts(5, 60, toy_genes), mean(1, 60, toy_genes);
   const Noise some = random_noise(5, 60);
   const Posterior parts = posterior_of(whole.model, toy, /*batch_size=*/7);
-  sample_rate(parts, {5, {}, {}}, some, random, in_parts.sink());
+  count_parameters(parts, 5, /*mean=*/false, some, random, {{}, in_parts.sink(), {}});
   CHECK(in_parts.n_blocks == 9);
   CHECK(max_relative_difference(in_parts.values, decoded(whole, some, 5).px_rate) < 1e-5);
-  sample_rate(parts, {5, {}, {}}, some, random, MeanOverDraws(5, mean.sink()));
+  count_parameters(parts, 5, /*mean=*/true, some, random, {{}, mean.sink(), {}});
   CHECK(max_relative_difference(mean.values[0], in_parts.values.mean(0)) < 1e-5);
+
+  Collected wide(5, 60, toy_genes);  // few genes: expression takes more cells at a time than minibatches hold
+  sample_rate(parts, {5, {}, {}}, some, random, wide.sink());
+  CHECK(wide.n_blocks == 1);
+  CHECK(max_relative_difference(wide.values, in_parts.values) < 1e-5);
   Collected mean_of_blocks(1, 60, toy_genes);
   sample_rate(whole, {n_samples, {}, {}}, noise, random, MeanOverDraws(n_samples, mean_of_blocks.sink()));
   CHECK(mean_of_blocks.n_blocks == 1);
