@@ -2,8 +2,8 @@
 #
 #   Rscript bench/parity.R [--runs 5] [--n-epochs 100] [--threads 2] [--python python3] ...   (all options: below)
 #
-# Both sides get the cells of example_pbmc(), the same split (90 % to train on), the same initial weights and the same
-# hyperparameters; then each trains `runs` times, with seeds that decide the order of cells, dropout and the draws of
+# Both sides get the cells of example_pbmc(), or of --data FILE, the same split (90 % to train on), the same initial
+# weights and the same hyperparameters; then each trains `runs` times, with seeds that decide the order of cells, dropout and the draws of
 # the latent variables. Measured on the held-out cells, in nats a cell, smaller is better: -log p(x) by importance
 # sampling (`marginal_ll`), the negative ELBO and the reconstruction error, before training (where only Monte-Carlo
 # error may differ) and after. The sides agree if the means of -log p(x) after training are within two standard errors
@@ -18,6 +18,7 @@ defaults <- list(
     `n-mc-samples` = 100L, # draws a cell for -log p(x)
     seed = 1L,             # of the split and of the initial weights; run i trains with seed i
     threads = 2L,          # of both sides
+    data = "",             # .rds of a list with `counts`, genes x cells: tests/realdata/pbmc3k.rds; "": example_pbmc()
     python = "python3",
     keep = ""              # folder to leave the exported data and the results in
 )
@@ -147,6 +148,14 @@ compare <- function(rscvi, pytorch, stage) {
     )
 }
 
+# Of a list without batches: one.
+read_cells <- function(file) {
+    if (!nzchar(file)) return(example_pbmc())
+    counts <- readRDS(file)$counts
+    columns <- S4Vectors::DataFrame(batch = factor(rep("1", ncol(counts))), cell_type = rep("unknown", ncol(counts)))
+    SingleCellExperiment::SingleCellExperiment(list(counts = counts), colData = columns)
+}
+
 main <- function() {
     options <- parse_options(commandArgs(trailingOnly = TRUE))
     restart_with_threads(options$threads)
@@ -154,7 +163,7 @@ main <- function() {
     folder <- if (nzchar(options$keep)) options$keep else tempfile("parity")
     if (!dir.create(folder)) stop("could not make a new folder ", folder)
 
-    sce <- example_pbmc()
+    sce <- read_cells(options$data)
     dataset <- GeneExpressionDataset(sce, batch = "batch", labels = "cell_type")
     start <- start_trainer(dataset, options)
     weights <- state_dict(start$vae)
