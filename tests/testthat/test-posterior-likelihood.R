@@ -113,7 +113,9 @@ test_that("marginal_ll is the integral where that can be computed: one gene, who
         -log(stats::integrate(f, at[1], at[2], rel.tol = 1e-10)$value)
     }, 0)
     post <- Posterior(model, one_gene)
-    expect_equal(marginal_ll(post, 5000, seed = 1), mean(exact), tolerance = 2e-3)
+    # One estimate of 5,000 draws has a standard error of 3e-3: the proposal is narrower than the posterior.
+    estimates <- vapply(1:20, function(seed) marginal_ll(post, 5000, seed = seed), 0)
+    expect_equal(mean(estimates), mean(exact), tolerance = 2e-3)
     expect_gt(elbo(post, seed = 1), mean(exact))
 })
 

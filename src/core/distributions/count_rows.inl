@@ -17,6 +17,13 @@ RSCVI_KERNEL_HELPER void put(T* to, std::int64_t g, std::int64_t n, V v) {
   }
 }
 
+// e^x for x <= 0, and 0 where that is too small a number for exp_of().
+template <class T, class V>
+RSCVI_KERNEL_HELPER V exp_or_zero(V x) {
+  constexpr T smallest = sizeof(T) == sizeof(float) ? T(-87) : T(-708);
+  return x < smallest ? V{} : exp_of(x);
+}
+
 // exp(logit + bias - largest) to `share`, which may be `logits` itself; their sum.
 template <class T>
 RSCVI_KERNEL_HELPER T exponentials(std::int64_t n, const T* logits, const T* bias, T* share) {
@@ -42,13 +49,13 @@ RSCVI_KERNEL_HELPER T exponentials(std::int64_t n, const T* logits, const T* bia
 
   V sum = V{};
   for (std::int64_t g = 0; g < whole; g += lanes) {
-    const V value = exp_of(load<V>(share + g) - largest);
+    const V value = exp_or_zero<T>(load<V>(share + g) - largest);
     store(share + g, value);
     sum += value;
   }
   double total = sum_of_lanes<T>(sum);
   if (rest > 0) {
-    store_some(share + whole, rest, exp_of(load_some<V>(share + whole, rest, largest) - largest));
+    store_some(share + whole, rest, exp_or_zero<T>(load_some<V>(share + whole, rest, largest) - largest));
     for (std::int64_t g = whole; g < n; ++g) total += static_cast<double>(share[g]);
   }
   return static_cast<T>(total);

@@ -214,6 +214,21 @@ TEST_CASE("counts: hostile parameters give finite values and gradients") {
   }
 }
 
+TEST_CASE("counts: a share that underflows is exactly 0, and a count there is what the scalar kernels make of it") {
+  Inputs in = make_inputs(5, 37, /*theta_by_cell=*/false, at::kDouble);
+  in.logits.scale.select(1, 3).fill_(-2000);
+  in.x.select(1, 3).copy_(at::tensor({0.0, 1.0, 2.0, 0.0, 30.0}));
+  for (const InstructionSet set : all_sets) {
+    const InstructionSetScope scope(set);
+    for (const CountDistribution distribution : {CountDistribution::zinb, CountDistribution::nb}) {
+      CHECK(max_relative_difference(value_of(distribution, in), by_entry(distribution, in)) < 1e-13);
+    }
+    const at::NoGradGuard no_grad;
+    const at::Tensor share = expected_shares(in.logits.scale.to(at::kFloat), in.logits.scale_bias.to(at::kFloat));
+    CHECK(share.select(1, 3).eq(0).all().item<bool>());
+  }
+}
+
 TEST_CASE("counts: fractions and explicit zeros are what the scalar kernels make of them") {
   Inputs in = make_inputs(5, 37, /*theta_by_cell=*/false, at::kDouble);
   in.x = at::where(in.x > 2, in.x + 0.5, in.x);
