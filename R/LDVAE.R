@@ -10,6 +10,7 @@
 #' @param n_layers_encoder number of hidden layers of the encoder of z.
 #' @param use_batch_norm normalise each gene of the decoder's output over the cells of a minibatch, before the softmax.
 #' @param bias let the decoder have an intercept for each gene.
+#' @param normalisation of the encoders, as for [VAE()]; that of the decoder is `use_batch_norm`.
 #' @param dispersion as for [VAE()], but for `"gene-cell"`, which a linear decoder does not give.
 #' @return `LDVAE()`: an object of class `LDVAE` (see [SCVIModel-class]). `get_loadings()`: a data.frame of genes x
 #'   latent variables: \eqn{W_{gk}}, with batch normalisation times \eqn{\gamma_g / \sqrt{\sigma^2_g + 0.001}}, its
@@ -26,19 +27,21 @@
 LDVAE <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 10, n_layers_encoder = 1,
                   dropout_rate = 0.1, dispersion = "gene", log_variational = TRUE, reconstruction_loss = "nb",
                   use_batch_norm = TRUE, bias = FALSE, latent_distribution = "normal", library = "latent",
-                  encode_covariates = FALSE, seed = NULL) {
+                  encode_covariates = FALSE, dispersion_start = "normal", library_start = "random",
+                  normalisation = "batch", seed = NULL) {
     size <- model_size(n_input, if (!missing(n_batch)) n_batch, if (!missing(n_labels)) n_labels)
     n_layers_encoder <- check_count(n_layers_encoder, "n_layers_encoder", lower = 1L)
     options <- c(
         network_options(size, n_hidden, n_latent, n_layers_encoder, dropout_rate, dispersion, log_variational,
-            reconstruction_loss, latent_distribution, library, encode_covariates),
+            reconstruction_loss, latent_distribution, library, encode_covariates, dispersion_start,
+            library_start, normalisation),
         list(use_batch_norm = check_flag(use_batch_norm, "use_batch_norm"), bias = check_flag(bias, "bias"))
     )
     if (options$dispersion == "gene-cell") {
         abort_rscvi(c("{.arg dispersion} must be {.val gene}, {.val gene-batch} or {.val gene-label} for {.fn LDVAE}, not
             {.val gene-cell}.", i = "A dispersion for each cell is an output of the decoder of {.fn VAE}."))
     }
-    new_model("LDVAE", options, size$names, resolve_seed(seed))
+    new_model("LDVAE", options, size$names, resolve_seed(seed), size$dataset)
 }
 
 #' @rdname LDVAE

@@ -153,6 +153,10 @@ model_new_cpp <- function(options, seed) {
     .Call(`_rscvi_model_new_cpp`, options, seed)
 }
 
+model_start_from_data_cpp <- function(model, dataset) {
+    invisible(.Call(`_rscvi_model_start_from_data_cpp`, model, dataset))
+}
+
 model_with_more_batches_cpp <- function(model, n_new) {
     .Call(`_rscvi_model_with_more_batches_cpp`, model, n_new)
 }

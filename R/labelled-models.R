@@ -39,14 +39,16 @@
 SCANVI <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 10, n_layers = 1, dropout_rate = 0.1,
                    dispersion = "gene", log_variational = TRUE, reconstruction_loss = "zinb", y_prior = NULL,
                    labels_groups = NULL, use_labels_groups = FALSE, classifier_parameters = list(), from = NULL,
-                   library = "latent", encode_covariates = FALSE, seed = NULL) {
+                   library = "latent", encode_covariates = FALSE, dispersion_start = "normal",
+                   library_start = "random", normalisation = "batch", seed = NULL) {
     if (!is.null(from)) {
         given <- as.list(match.call())[-1L]
         return(scanvi_from(from, n_input, names(given), parent.frame(), given))
     }
     size <- model_size(n_input, if (!missing(n_batch)) n_batch, if (!missing(n_labels)) n_labels)
     options <- network_options(size, n_hidden, n_latent, n_layers, dropout_rate, dispersion, log_variational,
-        reconstruction_loss, library = library, encode_covariates = encode_covariates)
+        reconstruction_loss, library = library, encode_covariates = encode_covariates,
+        dispersion_start = dispersion_start, library_start = library_start, normalisation = normalisation)
     if (options$dispersion == "gene-label") {
         abort_rscvi(c("{.arg dispersion} must not be {.val gene-label} for {.fn SCANVI}: its decoder does not see labels.",
             i = "{.fn VAEC} has dispersions by label."))
@@ -55,7 +57,7 @@ SCANVI <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent 
     groups <- check_labels_groups(labels_groups, options$n_labels, required = use_labels_groups)
     options <- c(options, label_options(options, y_prior, classifier_parameters),
         list(labels_groups = if (use_labels_groups) groups))
-    new_model("SCANVI", options, size$names, resolve_seed(seed))
+    new_model("SCANVI", options, size$names, resolve_seed(seed), size$dataset)
 }
 
 # The networks that a SCANVI shares with the VAE are those of the VAE; options that it has, too.
@@ -66,8 +68,9 @@ scanvi_from <- function(from, n_input, given, frame, call) {
             has covariates.")
     }
     shared <- c("n_hidden", "n_latent", "n_layers", "dropout_rate", "dispersion", "log_variational",
-        "reconstruction_loss", "library", "encode_covariates")
-    fixed <- intersect(given, c("n_batch", shared))
+        "reconstruction_loss", "library", "encode_covariates", "normalisation")
+    starts <- c("dispersion_start", "library_start")  # of no consequence: the weights are those of the VAE
+    fixed <- intersect(given, c("n_batch", shared, starts))
     if (length(fixed)) {
         abort_rscvi("{.arg {fixed}} {?is/are} that of {.arg from}, and cannot be given beside it.")
     }
@@ -84,7 +87,7 @@ scanvi_from <- function(from, n_input, given, frame, call) {
         n_input@covariates <- n_input@covariates[0L]
     }
     model <- do.call(SCANVI, c(list(n_input, n_batch = from@options$n_batch), from@options[shared], arguments))
-    model@options["covariates"] <- from@options["covariates"]
+    model@options[c("covariates", starts)] <- from@options[c("covariates", starts)]
     model@state$handle <- NULL
     state <- state_dict(model)
     weights <- state_dict(from)
@@ -96,12 +99,14 @@ scanvi_from <- function(from, n_input, given, frame, call) {
 #' @export
 VAEC <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 10, n_layers = 1, dropout_rate = 0.1,
                  y_prior = NULL, dispersion = "gene", log_variational = TRUE, reconstruction_loss = "zinb",
-                 library = "latent", encode_covariates = FALSE, seed = NULL) {
+                 library = "latent", encode_covariates = FALSE, dispersion_start = "normal", library_start = "random",
+                 normalisation = "batch", seed = NULL) {
     size <- model_size(n_input, if (!missing(n_batch)) n_batch, if (!missing(n_labels)) n_labels)
     options <- network_options(size, n_hidden, n_latent, n_layers, dropout_rate, dispersion, log_variational,
-        reconstruction_loss, library = library, encode_covariates = encode_covariates)
+        reconstruction_loss, library = library, encode_covariates = encode_covariates,
+        dispersion_start = dispersion_start, library_start = library_start, normalisation = normalisation)
     options <- c(options, label_options(options, y_prior, list()), list(encode_labels_twice = FALSE))
-    new_model("VAEC", options, size$names, resolve_seed(seed))
+    new_model("VAEC", options, size$names, resolve_seed(seed), size$dataset)
 }
 
 #' What a model with labels says of cells of your own

@@ -14,6 +14,16 @@
 #' data set that the model is made for. The latent space is then free of what they explain, as far as the cells at hand
 #' tell it apart from the rest.
 #'
+#' # Starts
+#' With `dispersion_start = "moments"` the inverse dispersion of gene g starts at
+#' \deqn{\theta_g = \frac{\sum_i \mu_{ig}^2}{\sum_i [(x_{ig} - \mu_{ig})^2 - x_{ig}]},\quad \mu_{ig} = N_i p_g,}
+#' with \eqn{N_i} the number of counts of cell i and \eqn{p_g} the gene's share of all counts: what makes the variance
+#' of a negative binomial, \eqn{\mu + \mu^2 / \theta}, that of the data. \eqn{\ln\theta} is kept in \eqn{[-7, 5]}; a
+#' gene that varies no more than a Poisson variable starts at 5. With `"gene-batch"` and `"gene-label"` the sums are over the
+#' cells of a batch or label, and a gene without counts there takes its value among all cells. The other weights are
+#' those that the same `seed` gives without these options. Both options need a data set for `n_input`; a model that sees
+#' its test cells nowhere is made for a data set of the training cells alone.
+#'
 #' @param n_input number of genes; or a [GeneExpressionDataset()], from which `n_input`, `n_batch` and `n_labels` are
 #'   then taken.
 #' @param n_batch number of batches; with 0 or 1 the batch is not used.
@@ -29,8 +39,17 @@
 #' @param latent_distribution `"normal"`, or `"ln"` (logistic normal: z is the softmax of a Gaussian).
 #' @param library `"latent"`: the log library size is a latent variable with a prior by batch, as in scvi 0.6.8;
 #'   `"observed"`: it is the logarithm of the cell's number of counts, as today's scVI has it by default. Then there is
-#'   no encoder for it, and `kl_l` is 0.
+#'   no encoder for it, and `kl_l` is 0. `"residual"`: a latent variable with the same prior, the mean of whose
+#'   \eqn{q(l_i|x_i)} is the logarithm of the number of counts plus what the encoder adds; that is 0 at the start.
 #' @param encode_covariates whether the encoders see batch and covariates, too, and not the decoder alone.
+#' @param dispersion_start where \eqn{\ln\theta} of each gene (and batch, or label) starts: `"normal"`, at draws from
+#'   N(0, 1), as in scvi 0.6.8; `"moments"`, at estimates from the cells of the data set, see "Starts".
+#' @param library_start where the library's encoder starts: `"random"`, as any layer, as in scvi 0.6.8; `"prior"`: the
+#'   biases of its outputs start at the mean of the log library size (with `library = "residual"`: at 0) and at the
+#'   logarithm of its prior variance, means over the cells of the data set.
+#' @param normalisation how hidden units of encoders and decoder are normalised: `"batch"`, over the cells of a
+#'   minibatch, as in scvi 0.6.8 (Ioffe & Szegedy 2015); `"layer"`, over the units of each cell (Ba, Kiros & Hinton
+#'   2016, arXiv:1607.06450), so that a cell is encoded alike in training and afterwards, whatever the cells beside it.
 #' @param seed integer that decides the initial weights; `NULL` draws one from R's generator.
 #'
 #' @return An object of class `VAE` (see [SCVIModel-class]) with random initial weights, on the CPU.
@@ -43,18 +62,20 @@
 #' @export
 VAE <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 10, n_layers = 1, dropout_rate = 0.1,
                 dispersion = "gene", log_variational = TRUE, reconstruction_loss = "zinb",
-                latent_distribution = "normal", library = "latent", encode_covariates = FALSE, seed = NULL) {
+                latent_distribution = "normal", library = "latent", encode_covariates = FALSE,
+                dispersion_start = "normal", library_start = "random", normalisation = "batch", seed = NULL) {
     size <- model_size(n_input, if (!missing(n_batch)) n_batch, if (!missing(n_labels)) n_labels)
     options <- network_options(size, n_hidden, n_latent, n_layers, dropout_rate, dispersion, log_variational,
-        reconstruction_loss, latent_distribution, library, encode_covariates)
-    new_model("VAE", options, size$names, resolve_seed(seed))
+        reconstruction_loss, latent_distribution, library, encode_covariates, dispersion_start, library_start,
+        normalisation)
+    new_model("VAE", options, size$names, resolve_seed(seed), size$dataset)
 }
 
 # Numbers of genes, batches and labels, and their names, if they come with a data set. An explicit number wins:
 # n_batch = 0 asks for a model that ignores the batches.
 model_size <- function(n_input, n_batch, n_labels) {
     names <- list(genes = NULL, batch_levels = NULL, label_levels = NULL)
-    covariates <- NULL
+    covariates <- dataset <- NULL
     if (methods::is(n_input, "GeneExpressionDataset")) {
         dataset <- n_input
         n_input <- nb_genes(dataset)
@@ -70,13 +91,14 @@ model_size <- function(n_input, n_batch, n_labels) {
             {describe_value(n_input)}.", i = "Make a data set first: {.fn GeneExpressionDataset}."))
     }
     list(n_input = n_input, n_batch = if (is.null(n_batch)) 0 else n_batch,
-        n_labels = if (is.null(n_labels)) 0 else n_labels, names = names, covariates = covariates)
+        n_labels = if (is.null(n_labels)) 0 else n_labels, names = names, covariates = covariates, dataset = dataset)
 }
 
 # The options that all models have.
 network_options <- function(size, n_hidden, n_latent, n_layers, dropout_rate, dispersion, log_variational,
-                            reconstruction_loss, latent_distribution = "normal", library, encode_covariates) {
-    list(
+                            reconstruction_loss, latent_distribution = "normal", library, encode_covariates,
+                            dispersion_start, library_start, normalisation) {
+    options <- list(
         n_input = check_count(size$n_input, "n_input", lower = 1L),
         n_batch = check_count(size$n_batch, "n_batch", lower = 0L),
         n_labels = check_count(size$n_labels, "n_labels", lower = 0L),
@@ -88,17 +110,55 @@ network_options <- function(size, n_hidden, n_latent, n_layers, dropout_rate, di
         log_variational = check_flag(log_variational, "log_variational"),
         reconstruction_loss = check_choice(reconstruction_loss, "reconstruction_loss", c("zinb", "nb", "poisson")),
         latent_distribution = check_choice(latent_distribution, "latent_distribution", c("normal", "ln")),
-        library = check_choice(library[1L], "library", c("latent", "observed")),
-        encode_covariates = check_flag(encode_covariates, "encode_covariates"), covariates = size$covariates
+        library = check_choice(library[1L], "library", c("latent", "observed", "residual")),
+        encode_covariates = check_flag(encode_covariates, "encode_covariates"), covariates = size$covariates,
+        dispersion_start = check_choice(dispersion_start, "dispersion_start", c("normal", "moments")),
+        library_start = check_choice(library_start, "library_start", c("random", "prior")),
+        normalisation = check_choice(normalisation, "normalisation", c("batch", "layer"))
     )
+    check_starts(options, size$dataset)
+    options
 }
 
-new_model <- function(class, options, names, seed) {
+# Starts from the data go with what is started, and need the data.
+check_starts <- function(options, dataset) {
+    if (options$dispersion_start == "moments" && options$dispersion == "gene-cell") {
+        abort_rscvi("{.code dispersion_start = \"moments\"} does not go with {.code dispersion = \"gene-cell\"}: that is
+            an output of the decoder.")
+    }
+    if (options$library_start == "prior" && options$library == "observed") {
+        abort_rscvi("{.code library_start = \"prior\"} does not go with {.code library = \"observed\"}, which has no
+            encoder.")
+    }
+    if (starts_from_data(options) && is.null(dataset)) {
+        name <- if (options$dispersion_start == "moments") "dispersion_start" else "library_start"
+        abort_rscvi(c("{.arg {name}} is {.val {options[[name]]}}, but {.arg n_input} is a number: there are no data to
+            start from.", i = "Give a {.fn GeneExpressionDataset} for {.arg n_input}."))
+    }
+    if (options$dispersion_start == "moments" && options$dispersion == "gene-batch" &&
+        nlevels(dataset@batch) > options$n_batch) {
+        abort_rscvi("{.arg n_batch} is {options$n_batch}, but the data set has {nlevels(dataset@batch)} batches to start
+            from.")
+    }
+    if (options$dispersion_start == "moments" && options$dispersion == "gene-label" &&
+        nlevels(dataset@labels) > options$n_labels) {
+        abort_rscvi("{.arg n_labels} is {options$n_labels}, but the data set has {nlevels(dataset@labels)} labels to
+            start from.")
+    }
+}
+
+starts_from_data <- function(options) options$dispersion_start == "moments" || options$library_start == "prior"
+
+# `dataset`: what the model starts from where its options ask for that; NULL for one whose weights are loaded.
+new_model <- function(class, options, names, seed, dataset = NULL) {
     model <- methods::new(class,
         options = options, genes = names$genes, batch_levels = names$batch_levels, label_levels = names$label_levels,
         state = new.env(parent = emptyenv()), version = as.character(utils::packageVersion("rscvi"))
     )
     model@state$handle <- new_core_model(model, seed)
+    if (!is.null(dataset) && starts_from_data(options)) {
+        core(model_start_from_data_cpp(model_handle(model), dataset_handle(dataset)))
+    }
     sync_weights(model)
     model
 }
@@ -130,9 +190,11 @@ setMethod("show", "SCVIModel", function(object) {
     if (has_classifier(object)) cat(sprintf("  labels: %s\n", label_summary(object)))
     if (!is.null(o$covariates)) cat(sprintf("  covariates: %s\n", covariate_summary(o$covariates)))
     if (o$library == "observed") cat("  library size: as observed\n")
+    if (o$library == "residual") cat("  library size: latent, encoded as observed plus a residual\n")
     if (o$encode_covariates) cat("  the encoders see batch and covariates\n")
-    cat(sprintf("  networks: %d hidden layer%s of %d units, dropout %s; %s weights\n", o$n_layers,
-        if (o$n_layers > 1L) "s" else "", o$n_hidden, format(o$dropout_rate), format(n_weights, big.mark = ",")))
+    cat(sprintf("  networks: %d hidden layer%s of %d units%s, dropout %s; %s weights\n", o$n_layers,
+        if (o$n_layers > 1L) "s" else "", o$n_hidden, if (o$normalisation == "layer") ", layer norm" else "",
+        format(o$dropout_rate), format(n_weights, big.mark = ",")))
     invisible(object)
 })
 

@@ -49,6 +49,7 @@ training_options <- function(trainer, n_epochs, lr, eps) {
         ),
         trainer@options[c("weight_decay", "batch_size", "n_epochs_kl_warmup", "n_iter_kl_warmup", "metrics_to_monitor",
             "max_nans")],
+        or_default(trainer@options),
         list(frequency = if (is.null(trainer@options$frequency)) 0L else trainer@options$frequency,
             trained = trained_part(trainer), trained_columns = as.list(trainer@options$trained_columns),
             without_labels = isTRUE(trainer@options$without_labels), watch_every_epoch = watches_every_epoch(trainer))
@@ -57,6 +58,12 @@ training_options <- function(trainer, n_epochs, lr, eps) {
     options[c("n_epochs_kl_warmup", "n_iter_kl_warmup")] <- trainer@options[c("n_epochs_kl_warmup", "n_iter_kl_warmup")]
     options["semi_supervised"] <- list(semi_supervised_options(trainer))
     options
+}
+
+# Trainers that were saved before these options, or do not have them, train as scvi 0.6.8 does.
+or_default <- function(options) {
+    defaults <- list(max_kl_weight = 1, lr_schedule = "constant", free_bits = 0)
+    utils::modifyList(defaults, options[intersect(names(defaults), names(options))])
 }
 
 # Names of the modules that are trained, the others being frozen; none: all are trained.

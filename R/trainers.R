@@ -34,6 +34,13 @@
 #' @param batch_size number of cells of a minibatch; a last one of fewer than 3 cells is left out.
 #' @param seed integer that decides the split, and only that.
 #' @param max_nans so many minibatches in a row without a finite loss end training.
+#' @param max_kl_weight what the weight of the KL term of z rises to, or is throughout. 1: what is maximised is the
+#'   ELBO, as in scvi 0.6.8; more ties the latent space closer to its prior (beta-VAE: Higgins et al. 2017, ICLR).
+#' @param lr_schedule `"constant"`; or `"cosine"`: the learning rate of epoch e of n is
+#'   \eqn{lr\,(1 + \cos(\pi (e - 1) / n)) / 2} (Loshchilov & Hutter 2017, ICLR, equation 5 without restarts).
+#' @param free_bits nats; the KL term of z becomes \eqn{\sum_k \max(}`free_bits`\eqn{, KL_k)}, with \eqn{KL_k} that of
+#'   latent dimension k averaged over the minibatch: a dimension is not pushed below `free_bits` (Kingma et al. 2016,
+#'   NeurIPS 29, appendix C.8). 0: none, as in scvi 0.6.8. For models without a classifier.
 #' @param show_progbar `FALSE` silences the progress bar; `NULL` shows one in interactive sessions.
 #'
 #' @return An [UnsupervisedTrainer-class] object.
@@ -52,7 +59,8 @@ UnsupervisedTrainer <- function(model, gene_dataset, train_size = 0.9, test_size
                                 n_epochs_kl_warmup = 400, train_indices = NULL, test_indices = NULL, use_cuda = NULL,
                                 metrics_to_monitor = NULL, frequency = NULL, weight_decay = 1e-6,
                                 early_stopping_kwargs = NULL, data_loader_kwargs = NULL, batch_size = 128, seed = 0,
-                                max_nans = 10, show_progbar = NULL) {
+                                max_nans = 10, show_progbar = NULL, max_kl_weight = 1, lr_schedule = "constant",
+                                free_bits = 0) {
     check_model_of_counts(model)
     check_class(gene_dataset, "gene_dataset", "GeneExpressionDataset")
     gene_dataset <- align_to_model(gene_dataset, model)
@@ -65,7 +73,11 @@ UnsupervisedTrainer <- function(model, gene_dataset, train_size = 0.9, test_size
     sets <- split_cells(gene_dataset, train_size, test_size, train_indices, test_indices, seed)
     options <- trainer_options(names(sets), on = "test_set", n_iter_kl_warmup, n_epochs_kl_warmup, use_cuda,
         metrics_to_monitor, frequency, weight_decay, early_stopping_kwargs, data_loader_kwargs, batch_size, max_nans,
-        show_progbar, monitorable_metrics(has_classifier(model)))
+        show_progbar, monitorable_metrics(has_classifier(model)), max_kl_weight = max_kl_weight,
+        lr_schedule = lr_schedule, free_bits = free_bits)
+    if (options$free_bits > 0 && has_classifier(model)) {
+        abort_rscvi("{.arg free_bits} is for models without a classifier, not for a {.cls {class(model)}}.")
+    }
     new_trainer("UnsupervisedTrainer", model, gene_dataset, options, sets)
 }
 
@@ -74,11 +86,17 @@ UnsupervisedTrainer <- function(model, gene_dataset, train_size = 0.9, test_size
 # told one.
 trainer_options <- function(set_names, on, n_iter_kl_warmup, n_epochs_kl_warmup, use_cuda, metrics_to_monitor,
                             frequency, weight_decay, early_stopping_kwargs, data_loader_kwargs, batch_size, max_nans,
-                            show_progbar, metrics, threshold = 3) {
+                            show_progbar, metrics, threshold = 3, max_kl_weight = 1, lr_schedule = "constant",
+                            free_bits = 0) {
     if (!is.null(data_loader_kwargs)) {
         batch_size <- check_data_loader_kwargs(data_loader_kwargs, default = batch_size)$batch_size
     }
     early_stopping <- check_early_stopping(early_stopping_kwargs, set_names, on, metrics, threshold)
+    lr_schedule <- check_choice(lr_schedule, "lr_schedule", c("constant", "cosine"))
+    if (lr_schedule == "cosine" && early_stopping$reduce_lr_on_plateau) {
+        abort_rscvi("{.code lr_schedule = \"cosine\"} and {.code reduce_lr_on_plateau} both decide the learning rate:
+            give one.")
+    }
     list(
         n_iter_kl_warmup = check_optional(n_iter_kl_warmup, "n_iter_kl_warmup", check_count, lower = 0L),
         n_epochs_kl_warmup = check_optional(n_epochs_kl_warmup, "n_epochs_kl_warmup", check_count, lower = 0L),
@@ -90,7 +108,9 @@ trainer_options <- function(set_names, on, n_iter_kl_warmup, n_epochs_kl_warmup,
         early_stopping = early_stopping,
         batch_size = check_count(batch_size, "batch_size", lower = 3L),
         max_nans = check_count(max_nans, "max_nans", lower = 1L),
-        show_progbar = check_optional(show_progbar, "show_progbar", check_flag)
+        show_progbar = check_optional(show_progbar, "show_progbar", check_flag),
+        max_kl_weight = check_number(max_kl_weight, "max_kl_weight", lower = 0, upper_open = TRUE),
+        lr_schedule = lr_schedule, free_bits = check_number(free_bits, "free_bits", lower = 0, upper_open = TRUE)
     )
 }
 

@@ -480,6 +480,16 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// model_start_from_data_cpp
+void model_start_from_data_cpp(SEXP model, SEXP dataset);
+RcppExport SEXP _rscvi_model_start_from_data_cpp(SEXP modelSEXP, SEXP datasetSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type model(modelSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type dataset(datasetSEXP);
+    model_start_from_data_cpp(model, dataset);
+    return R_NilValue;
+END_RCPP
+}
 // model_with_more_batches_cpp
 SEXP model_with_more_batches_cpp(SEXP model, int n_new);
 RcppExport SEXP _rscvi_model_with_more_batches_cpp(SEXP modelSEXP, SEXP n_newSEXP) {
@@ -849,6 +859,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_rscvi_model_save_state_cpp", (DL_FUNC) &_rscvi_model_save_state_cpp, 3},
     {"_rscvi_model_load_file_cpp", (DL_FUNC) &_rscvi_model_load_file_cpp, 2},
     {"_rscvi_model_new_cpp", (DL_FUNC) &_rscvi_model_new_cpp, 2},
+    {"_rscvi_model_start_from_data_cpp", (DL_FUNC) &_rscvi_model_start_from_data_cpp, 2},
     {"_rscvi_model_with_more_batches_cpp", (DL_FUNC) &_rscvi_model_with_more_batches_cpp, 2},
     {"_rscvi_model_columns_of_batches_cpp", (DL_FUNC) &_rscvi_model_columns_of_batches_cpp, 3},
     {"_rscvi_model_default_options_cpp", (DL_FUNC) &_rscvi_model_default_options_cpp, 0},

@@ -6,6 +6,7 @@
 #include "core/api/model.h"
 #include "handle.h"
 
+using rscvi::glue::DatasetHandle;
 using rscvi::glue::from_handle;
 using rscvi::glue::option;
 using rscvi::glue::to_array;
@@ -33,6 +34,9 @@ rscvi::VaeOptions to_vae_options(const Rcpp::List& list) {
   options.reconstruction_loss = rscvi::parse_reconstruction_loss(option<std::string>(list, "reconstruction_loss"));
   options.latent_distribution = rscvi::parse_latent_distribution(option<std::string>(list, "latent_distribution"));
   options.library = rscvi::parse_library(option<std::string>(list, "library"));
+  options.dispersion_start = rscvi::parse_dispersion_start(option<std::string>(list, "dispersion_start"));
+  options.library_start = rscvi::parse_library_start(option<std::string>(list, "library_start"));
+  options.normalisation = rscvi::parse_normalisation(option<std::string>(list, "normalisation"));
   options.encode_covariates = option<bool>(list, "encode_covariates");
   for (const int n : option<std::vector<int>>(list, "n_categories")) options.n_categories.push_back(n);
   const auto mean = option<std::vector<double>>(list, "continuous_mean");
@@ -83,6 +87,11 @@ SEXP model_new_cpp(Rcpp::List options, double seed) {
 }
 
 // [[Rcpp::export(rng = false)]]
+void model_start_from_data_cpp(SEXP model, SEXP dataset) {
+  from_handle<Model>(model).start_from_data(*from_handle<DatasetHandle>(dataset).dataset);
+}
+
+// [[Rcpp::export(rng = false)]]
 SEXP model_with_more_batches_cpp(SEXP model, int n_new) {
   return Rcpp::XPtr<Model>(new Model(from_handle<Model>(model).with_more_batches(n_new)), true);
 }
@@ -109,7 +118,11 @@ Rcpp::List model_default_options_cpp() {
       Rcpp::Named("n_layers") = static_cast<int>(options.n_layers),
       Rcpp::Named("dropout_rate") = options.dropout_rate, Rcpp::Named("log_variational") = options.log_variational,
       Rcpp::Named("encode_covariates") = options.encode_covariates,
-      Rcpp::Named("library") = options.library == rscvi::Library::latent ? "latent" : "observed");
+      Rcpp::Named("library") = options.library == rscvi::Library::latent ? "latent" : "another",
+      Rcpp::Named("dispersion_start") =
+          options.dispersion_start == rscvi::DispersionStart::normal ? "normal" : "another",
+      Rcpp::Named("library_start") = options.library_start == rscvi::LibraryStart::random ? "random" : "another",
+      Rcpp::Named("normalisation") = options.normalisation == rscvi::Normalisation::batch ? "batch" : "another");
 }
 
 // [[Rcpp::export(rng = false)]]

@@ -49,6 +49,9 @@ rscvi::TrainOptions to_train_options(const Rcpp::List& list) {
   options.batch_size = option<int>(list, "batch_size");
   const auto epochs = to_optional<double>(list["n_epochs_kl_warmup"]);
   const auto iterations = to_optional<double>(list["n_iter_kl_warmup"]);
+  options.kl_warmup.max_weight = option<double>(list, "max_kl_weight");
+  options.lr_schedule = rscvi::parse_lr_schedule(option<std::string>(list, "lr_schedule"));
+  options.free_bits = option<double>(list, "free_bits");
   options.kl_warmup.epochs = epochs ? std::optional<std::int64_t>(*epochs) : std::nullopt;
   options.kl_warmup.iterations = iterations ? std::optional<std::int64_t>(*iterations) : std::nullopt;
   options.first_iteration = static_cast<std::int64_t>(option<double>(list, "first_iteration"));

@@ -395,3 +395,20 @@ test_that("losses that are not finite to the end are a divergence, however few",
     trainer <- trainer_of(model = model, batch_size = 18, max_nans = 19)
     expect_error(train(trainer, n_epochs = 6, seed = 1), "epoch 6 of 6", class = "rscvi_diverged")
 })
+
+test_that("the KL weight, the schedule of the learning rate and free bits reach training", {
+    dataset <- small_dataset()
+    trained <- function(..., n_epochs = 4) {
+        train(UnsupervisedTrainer(small_model(dataset), dataset, ...), n_epochs = n_epochs, seed = 1)
+    }
+    expect_equal(history(trained(n_epochs_kl_warmup = 4, max_kl_weight = 2))$kl_weight, c(0, 0.5, 1, 1.5))
+    expect_equal(history(trained(n_epochs_kl_warmup = NULL, max_kl_weight = 0.5))$kl_weight, rep(0.5, 4))
+    expect_equal(history(trained(lr_schedule = "cosine"))$lr, 1e-3 * (1 + cos(pi * 0:3 / 4)) / 2)
+    expect_equal(history(trained())$lr, rep(1e-3, 4))
+    # Above every dimension's divergence the term is a constant: the loss is larger, and z's variance is not held back.
+    plain <- trained(n_epochs_kl_warmup = NULL)
+    free <- trained(n_epochs_kl_warmup = NULL, free_bits = 100)
+    expect_gt(history(free)$loss[1], history(plain)$loss[1] + 200)
+    unweighted <- trained(n_epochs_kl_warmup = NULL, max_kl_weight = 0)
+    expect_equal(state_dict(model(free)), state_dict(model(unweighted)), tolerance = 1e-6)
+})

@@ -208,3 +208,20 @@ test_that("a trainer shows what it is and how far it is", {
     last <- sprintf("%.2f", history(trainer)$loss[3])
     expect_output(print(trainer), paste0("trained for 2 epochs \\(6 minibatches\\), last training loss ", last))
 })
+
+test_that("KL weight, learning rate's schedule and free bits default to 0.6.8's, and are checked", {
+    given <- formals(UnsupervisedTrainer)
+    expect_identical(as.list(given)[c("max_kl_weight", "lr_schedule", "free_bits")],
+        list(max_kl_weight = 1, lr_schedule = "constant", free_bits = 0))
+    expect_identical(as.list(formals(SemiSupervisedTrainer))[c("max_kl_weight", "lr_schedule")],
+        list(max_kl_weight = 1, lr_schedule = "constant"))
+    refuse <- function(message, ...) expect_error(trainer_of(...), message, class = "rscvi_invalid_argument")
+    refuse("`max_kl_weight` must be", max_kl_weight = -1)
+    refuse("`max_kl_weight` must be", max_kl_weight = Inf)
+    refuse("`free_bits` must be", free_bits = -0.1)
+    refuse("`lr_schedule` must be", lr_schedule = "linear")
+    refuse("both decide the learning\\s+rate", lr_schedule = "cosine",
+        early_stopping_kwargs = list(early_stopping_metric = "elbo", reduce_lr_on_plateau = TRUE))
+    vaec <- VAEC(dataset, n_hidden = 8, n_latent = 3, seed = 1)
+    expect_error(UnsupervisedTrainer(vaec, dataset, free_bits = 0.1), "`free_bits` is for models without a classifier")
+})

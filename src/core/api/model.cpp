@@ -7,6 +7,7 @@
 #include "core/model/make_model.h"
 #include "core/model/more_batches.h"
 #include "core/model/scanvi.h"
+#include "core/model/start.h"
 #include "core/model/state.h"
 #include "core/posterior/posterior.h"
 #include "core/training/fit_minibatches.h"
@@ -155,6 +156,10 @@ void Model::load_state(const NamedArrays& state) {
     for (const auto& item : state) tensors.emplace_back(item.first, to_tensor(item.second));
     rscvi::load_state(*handle_->module(), tensors);
   });
+}
+
+void Model::start_from_data(const Dataset& dataset) {
+  translate_errors([&] { rscvi::start_from_data(*handle_->vae, dataset); });
 }
 
 NamedArrays Model::inference(const Cells& cells, std::int64_t n_samples, std::optional<std::int64_t> transform_batch,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/api/array.h"
+#include "core/data/dataset.h"
 #include "core/model/columns.h"
 #include "core/model/vae_options.h"
 #include "core/training/train_options.h"
@@ -42,6 +43,9 @@ class Model {
   // Every parameter and buffer, by the names of scvi 0.6.8, in torch's index order (a weight is out x in).
   NamedArrays state() const;
   void load_state(const NamedArrays& state);
+
+  // See core/model/start.h.
+  void start_from_data(const Dataset& dataset);
 
   // See core/model/more_batches.h. The new model is on this one's device.
   Model with_more_batches(std::int64_t n_new) const;

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "core/base/errors.h"
+
 namespace rscvi {
 
 LabelledVaeImpl::LabelledVaeImpl(const VaeOptions& options, RandomStream& random) : VaeImpl(options, random) {
@@ -16,7 +18,8 @@ Classifier LabelledVaeImpl::make_classifier(std::int64_t n_features, std::int64_
   return rscvi::make_classifier(n_features, n_classes, options_.classifier, random);
 }
 
-at::Tensor LabelledVaeImpl::objective(const LossTerms& terms, double kl_weight) const {
+at::Tensor LabelledVaeImpl::objective(const LossTerms& terms, double kl_weight, double free_bits) const {
+  if (free_bits > 0) throw InvalidArgument("free_bits is for models without a classifier");
   at::Tensor annealed = terms.kl_z + terms.kl_l;
   if (terms.kl_y.defined()) annealed = annealed + terms.kl_y;
   const at::Tensor rest = terms.kl_z1.defined() ? terms.reconst_loss + terms.kl_z1 : terms.reconst_loss;

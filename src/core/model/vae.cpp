@@ -47,6 +47,7 @@ std::shared_ptr<CountDecoder> make_decoder(const VaeOptions& options, RandomStre
   block.covariates = sizes;
   block.n_layers = options.n_layers;
   block.n_hidden = options.n_hidden;
+  block.normalisation = options.normalisation;
   return std::make_shared<DecoderImpl>(block, options.n_input, random);
 }
 
@@ -93,6 +94,7 @@ FullyConnectedOptions encoder_block(const VaeOptions& options, std::int64_t n_in
   block.n_layers = n_layers;
   block.n_hidden = options.n_hidden;
   block.dropout_rate = options.dropout_rate;
+  block.normalisation = options.normalisation;
   return block;
 }
 
@@ -131,11 +133,12 @@ VaeImpl::VaeImpl(const VaeOptions& options, RandomStream& random) : options_(opt
   FullyConnectedOptions z_block = encoder_block(options, n_genes, options.n_layers);
   z_block.covariates = sizes;
   z_encoder_ = register_module("z_encoder", Encoder(z_block, options.n_latent, random));
-  if (options.library == Library::latent) {
+  if (options.library != Library::observed) {
     FullyConnectedOptions l_block = encoder_block(options, n_genes, /*n_layers=*/1);
     l_block.covariates = sizes;
     l_block.covariates.n_categories[1] = 0;  // the library does not depend on the label
     l_encoder_ = register_module("l_encoder", Encoder(l_block, /*n_out=*/1, random));
+    if (options.library == Library::residual) l_encoder_->start_mean_at_zero();
   }
   decoder_ = register_module("decoder", make_decoder(options, random));
 }
@@ -149,9 +152,13 @@ GaussianParameters VaeImpl::encode_z(const CellMatrix& x, const Conditions& cond
 }
 
 GaussianParameters VaeImpl::encode_library(const CellMatrix& x, const Conditions& conditions, RandomStream& random) {
-  if (l_encoder_) return l_encoder_->forward(encoder_input(x), covariates_of(options_, conditions), random);
-  const at::Tensor library = log_total(x);
-  return {library, at::zeros_like(library)};
+  if (options_.library == Library::observed) {
+    const at::Tensor library = log_total(x);
+    return {library, at::zeros_like(library)};
+  }
+  GaussianParameters l = l_encoder_->forward(encoder_input(x), covariates_of(options_, conditions), random);
+  if (options_.library == Library::residual) l.mean = log_total(x) + l.mean;
+  return l;
 }
 
 EncodedCells VaeImpl::encode(const CellMatrix& x, const Conditions& conditions, RandomStream& random) {
@@ -255,10 +262,15 @@ LossTerms VaeImpl::loss_terms(const Minibatch& minibatch, const Noise& noise, Ra
   const EncodedCells encoded = encode(minibatch.x, minibatch, random);
   const LatentDraw drawn = draw(encoded, std::nullopt, noise, random);
   return {-log_likelihood(minibatch.x, drawn, minibatch, random), kl_to_standard_normal(encoded.qz_m, encoded.qz_v),
-          kl_of_library({encoded.ql_m, encoded.ql_v}, minibatch), at::Tensor(), at::Tensor()};
+          kl_of_library({encoded.ql_m, encoded.ql_v}, minibatch), at::Tensor(), at::Tensor(),
+          {encoded.qz_m, encoded.qz_v}};
 }
 
-at::Tensor VaeImpl::objective(const LossTerms& terms, double kl_weight) const {
+at::Tensor VaeImpl::objective(const LossTerms& terms, double kl_weight, double free_bits) const {
+  if (free_bits > 0) {
+    const at::Tensor by_dimension = kl_to_standard_normal(terms.qz.mean.unsqueeze(-1), terms.qz.variance.unsqueeze(-1));
+    return terms.reconst_loss + terms.kl_l + kl_weight * by_dimension.mean(0).clamp_min(free_bits).sum();
+  }
   return terms.reconst_loss + terms.kl_l + kl_weight * terms.kl_z;
 }
 

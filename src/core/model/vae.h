@@ -56,6 +56,7 @@ struct LossTerms {
   at::Tensor kl_l;          // KL(q(l | x) || p(l))
   at::Tensor kl_z1;         // SCANVI: ln q(z1 | x) - ln p(z1 | z2, y) at a draw; otherwise undefined
   at::Tensor kl_y;          // unknown labels: KL(q(y | x) || p(y)); otherwise undefined
+  GaussianParameters qz;    // what kl_z is of, (B, L) each, for free bits; may be undefined with a classifier
 
   at::Tensor negative_elbo() const;
 };
@@ -101,8 +102,9 @@ class VaeImpl : public torch::nn::Module {
   virtual LossTerms loss_terms(const Minibatch& minibatch, const Noise& noise, RandomStream& random);
 
   // What training minimises, (B): the terms, of which those that are annealed count `kl_weight` times. For a VAE that
-  // is kl_z alone.
-  virtual at::Tensor objective(const LossTerms& terms, double kl_weight) const;
+  // is kl_z alone. free_bits: see training/train_options.h; kl_z is then the sum over latent dimensions of the larger
+  // of free_bits and the dimension's mean over the cells. InvalidArgument if asked of a model with a classifier.
+  virtual at::Tensor objective(const LossTerms& terms, double kl_weight, double free_bits = 0) const;
 
   // Models with a classifier alone; InvalidArgument for others.
   // ln q(y | x), (B, K).

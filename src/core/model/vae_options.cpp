@@ -58,7 +58,23 @@ LatentDistribution parse_latent_distribution(const std::string& name) {
 }
 
 Library parse_library(const std::string& name) {
-  return parse<Library>("library", name, {{"latent", Library::latent}, {"observed", Library::observed}});
+  return parse<Library>(
+      "library", name,
+      {{"latent", Library::latent}, {"observed", Library::observed}, {"residual", Library::residual}});
+}
+
+DispersionStart parse_dispersion_start(const std::string& name) {
+  return parse<DispersionStart>("dispersion_start", name,
+                                {{"normal", DispersionStart::normal}, {"moments", DispersionStart::moments}});
+}
+
+LibraryStart parse_library_start(const std::string& name) {
+  return parse<LibraryStart>("library_start", name, {{"random", LibraryStart::random}, {"prior", LibraryStart::prior}});
+}
+
+Normalisation parse_normalisation(const std::string& name) {
+  return parse<Normalisation>("normalisation", name,
+                              {{"batch", Normalisation::batch}, {"layer", Normalisation::layer}});
 }
 
 namespace {
@@ -66,6 +82,15 @@ namespace {
 void require_rate(const char* option, double value) {
   if (value >= 0 && value < 1) return;
   throw InvalidArgument(std::string(option) + " must be in [0, 1), not " + std::to_string(value));
+}
+
+void validate_starts(const VaeOptions& options) {
+  if (options.dispersion_start == DispersionStart::moments && options.dispersion == Dispersion::gene_cell) {
+    throw InvalidArgument("dispersion_start \"moments\" does not go with dispersion \"gene-cell\", which has no start");
+  }
+  if (options.library_start == LibraryStart::prior && options.library == Library::observed) {
+    throw InvalidArgument("library_start \"prior\" does not go with library \"observed\", which has no encoder");
+  }
 }
 
 void validate_labels(const VaeOptions& options) {
@@ -117,6 +142,7 @@ void validate(const VaeOptions& options) {
   if (options.type == ModelType::scanvi && options.dispersion == Dispersion::gene_label) {
     throw InvalidArgument("dispersion \"gene-label\" does not go with SCANVI, whose decoder does not see labels");
   }
+  validate_starts(options);
   for (const std::int64_t n : options.n_categories) require_at_least("categories of a covariate", n, 1);
   for (const ContinuousCovariate& covariate : options.continuous) {
     if (std::isfinite(covariate.mean) && std::isfinite(covariate.sd) && covariate.sd > 0) continue;

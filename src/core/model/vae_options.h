@@ -7,14 +7,20 @@
 
 #include "core/base/errors.h"
 #include "core/nn/classifier_options.h"
+#include "core/nn/normalisation.h"
 
 namespace rscvi {
 
 enum class Dispersion { gene, gene_batch, gene_label, gene_cell };
 enum class ReconstructionLoss { zinb, nb, poisson };
 enum class LatentDistribution { normal, logistic_normal };
-// The library size of a cell: a latent variable, or the number of its counts.
-enum class Library { latent, observed };
+// The library size of a cell: a latent variable; the number of its counts; or a latent variable whose posterior mean is
+// ln of that number plus what an encoder makes of the counts, 0 at the start.
+enum class Library { latent, observed, residual };
+// Where ln theta starts: N(0, 1), or estimates from the data (model/start.h).
+enum class DispersionStart { normal, moments };
+// Where the biases of the library encoder's two outputs start: as those of any layer, or at the library's prior.
+enum class LibraryStart { random, prior };
 
 // Networks see (value - mean) / sd.
 struct ContinuousCovariate {
@@ -44,6 +50,9 @@ struct VaeOptions {
   std::vector<ContinuousCovariate> continuous;     // further continuous covariates
   bool encode_covariates = false;  // encoders, too, see batch and covariates, not the decoder alone
   Library library = Library::latent;
+  DispersionStart dispersion_start = DispersionStart::normal;
+  LibraryStart library_start = LibraryStart::random;
+  Normalisation normalisation = Normalisation::batch;  // in the blocks of encoders and decoder; not in classifiers
 
   // LDVAE: of its decoder.
   bool use_batch_norm = true;
@@ -68,6 +77,9 @@ Dispersion parse_dispersion(const std::string& name);
 ReconstructionLoss parse_reconstruction_loss(const std::string& name);
 LatentDistribution parse_latent_distribution(const std::string& name);
 Library parse_library(const std::string& name);
+DispersionStart parse_dispersion_start(const std::string& name);
+LibraryStart parse_library_start(const std::string& name);
+Normalisation parse_normalisation(const std::string& name);
 
 // InvalidArgument, naming the option, if no model can be built with these.
 void validate(const VaeOptions& options);

@@ -22,6 +22,12 @@ GaussianParameters EncoderImpl::forward(const Input& x, const Covariates& covari
   return {mean_encoder_->forward(h), at::exp(var_encoder_->forward(h)) + variance_floor};
 }
 
+void EncoderImpl::start_mean_at_zero() {
+  const at::NoGradGuard no_grad;
+  mean_encoder_->weight.zero_();
+  mean_encoder_->bias.zero_();
+}
+
 template GaussianParameters EncoderImpl::forward(const at::Tensor&, const Covariates&, RandomStream&);
 template GaussianParameters EncoderImpl::forward(const CellMatrix&, const Covariates&, RandomStream&);
 

@@ -18,6 +18,9 @@ class EncoderImpl : public torch::nn::Module {
   // x: (B, n_in), cells x genes or a tensor.
   template <class Input>
   GaussianParameters forward(const Input& x, const Covariates& covariates, RandomStream& random);
+  // The mean is 0 for every cell until training moves it. (In the first step hidden units then learn from the variance
+  // alone; the layer's own gradient is not 0.)
+  void start_mean_at_zero();
 
  private:
   FullyConnected encoder_{nullptr};

@@ -11,6 +11,7 @@ namespace {
 
 constexpr double batch_norm_momentum = 0.01;
 constexpr double batch_norm_eps = 0.001;
+constexpr double layer_norm_eps = 1e-5;
 
 }  // namespace
 
@@ -39,12 +40,25 @@ at::Tensor BatchNormImpl::evaluate_from(const at::Tensor& x, std::int64_t first)
                         batch_norm_momentum, batch_norm_eps, /*cudnn_enabled=*/true);
 }
 
-FullyConnectedLayerImpl::FullyConnectedLayerImpl(std::int64_t n_in, std::int64_t n_out, CovariateSizes sizes,
-                                                 double dropout_rate, RandomStream& random)
-    : n_in_(n_in), sizes_(std::move(sizes)), dropout_rate_(dropout_rate) {
+LayerNormImpl::LayerNormImpl(std::int64_t n_features) {
+  weight = register_parameter("weight", at::ones({n_features}));
+  bias = register_parameter("bias", at::zeros({n_features}));
+}
+
+at::Tensor LayerNormImpl::forward(const at::Tensor& x) {
+  return at::layer_norm(x, weight.sizes(), weight, bias, layer_norm_eps);
+}
+
+FullyConnectedLayerImpl::FullyConnectedLayerImpl(std::int64_t n_in, std::int64_t n_out,
+                                                 const FullyConnectedOptions& block, RandomStream& random)
+    : n_in_(n_in), sizes_(block.covariates), dropout_rate_(block.dropout_rate) {
   linear_ = register_module("0", Linear(n_in + n_columns(sizes_), n_out, random, /*with_bias=*/true,
                                         WeightLayout::by_input));
-  batch_norm_ = register_module("1", BatchNorm(n_out));
+  if (block.normalisation == Normalisation::layer) {
+    layer_norm_ = register_module("1", LayerNorm(n_out));
+  } else {
+    batch_norm_ = register_module("1", BatchNorm(n_out));
+  }
 }
 
 template <class Input>
@@ -65,7 +79,7 @@ at::Tensor FullyConnectedLayerImpl::forward(const Input& x, const Covariates& co
     const std::int64_t n = sizes_.n_continuous;
     if (n > 0) h = h + at::linear(values_of(covariates, n), linear_->weight.narrow(1, start, n));
   }
-  h = at::relu(batch_norm_->forward(h));
+  h = at::relu(layer_norm_ ? layer_norm_->forward(h) : batch_norm_->forward(h));
   if (is_training() && dropout_rate_ > 0) h = h * random.dropout_mask(h, dropout_rate_);
   return h;
 }
@@ -76,8 +90,7 @@ FullyConnectedImpl::FullyConnectedImpl(const FullyConnectedOptions& options, Ran
     const std::int64_t from = i == 0 ? options.n_in : options.n_hidden;
     const std::int64_t to = i == options.n_layers - 1 ? options.n_out : options.n_hidden;
     layers_.push_back(layers->register_module(
-        "Layer " + std::to_string(i),
-        FullyConnectedLayer(from, to, options.covariates, options.dropout_rate, random)));
+        "Layer " + std::to_string(i), FullyConnectedLayer(from, to, options, random)));
   }
 }
 

@@ -1,4 +1,4 @@
-// The block that every encoder and decoder is made of: n_layers times Linear, BatchNorm, ReLU, Dropout.
+// The block that every encoder and decoder is made of: n_layers times Linear, normalisation, ReLU, Dropout.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -10,6 +10,7 @@
 #include "core/base/random.h"
 #include "core/nn/covariates.h"
 #include "core/nn/linear.h"
+#include "core/nn/normalisation.h"
 
 namespace rscvi {
 
@@ -20,6 +21,7 @@ struct FullyConnectedOptions {
   std::int64_t n_layers = 1;
   std::int64_t n_hidden = 128;  // width between layers
   double dropout_rate = 0;
+  Normalisation normalisation = Normalisation::batch;
 };
 
 // Batch normalisation over cells, (B, F) -> (B, F); momentum 0.01, eps 0.001.
@@ -34,10 +36,22 @@ class BatchNormImpl : public torch::nn::Module {
 };
 TORCH_MODULE(BatchNorm);
 
-// One layer: submodules "0" (Linear) and "1" (BatchNorm).
+// Layer normalisation over the features of each cell, (B, F) -> (B, F): (x - mean) / sqrt(variance + 1e-5) * weight +
+// bias, in training and evaluation alike.
+class LayerNormImpl : public torch::nn::Module {
+ public:
+  explicit LayerNormImpl(std::int64_t n_features);
+  at::Tensor forward(const at::Tensor& x);
+
+  at::Tensor weight, bias;
+};
+TORCH_MODULE(LayerNorm);
+
+// One layer: submodules "0" (Linear) and "1" (BatchNorm or LayerNorm).
 class FullyConnectedLayerImpl : public torch::nn::Module {
  public:
-  FullyConnectedLayerImpl(std::int64_t n_in, std::int64_t n_out, CovariateSizes sizes, double dropout_rate,
+  // Of the block that it belongs to it takes the covariates, dropout and normalisation.
+  FullyConnectedLayerImpl(std::int64_t n_in, std::int64_t n_out, const FullyConnectedOptions& block,
                           RandomStream& random);
   // Input: a tensor, or cells x genes.
   template <class Input>
@@ -48,7 +62,8 @@ class FullyConnectedLayerImpl : public torch::nn::Module {
   CovariateSizes sizes_;
   double dropout_rate_;
   Linear linear_{nullptr};
-  BatchNorm batch_norm_{nullptr};
+  BatchNorm batch_norm_{nullptr};  // one of the two
+  LayerNorm layer_norm_{nullptr};
 };
 TORCH_MODULE(FullyConnectedLayer);
 

@@ -5,8 +5,8 @@
 namespace rscvi {
 
 at::Tensor labelled_loss(VaeImpl& model, const Minibatch& minibatch, const Noise& noise, double kl_weight,
-                         RandomStream& random) {
-  return model.objective(model.loss_terms(minibatch, noise, random), kl_weight).mean();
+                         RandomStream& random, double free_bits) {
+  return model.objective(model.loss_terms(minibatch, noise, random), kl_weight, free_bits).mean();
 }
 
 at::Tensor unlabelled_loss(VaeImpl& model, const Minibatch& minibatch, const Noise& noise, double kl_weight,

@@ -8,7 +8,7 @@ namespace rscvi {
 
 // The model's objective with labels taken as known, averaged over the minibatch's cells: a scalar.
 at::Tensor labelled_loss(VaeImpl& model, const Minibatch& minibatch, const Noise& noise, double kl_weight,
-                         RandomStream& random);
+                         RandomStream& random, double free_bits = 0);
 
 // The same without a look at the labels; models with a classifier alone.
 at::Tensor unlabelled_loss(VaeImpl& model, const Minibatch& minibatch, const Noise& noise, double kl_weight,

@@ -9,6 +9,7 @@
 #include "core/model/columns.h"
 #include "core/training/early_stopping.h"
 #include "core/training/kl_warmup.h"
+#include "core/training/lr_schedule.h"
 
 namespace rscvi {
 
@@ -67,8 +68,13 @@ struct MonitoredSet {
 struct TrainOptions {
   std::int64_t n_epochs = 400;
   OptimiserOptions optimiser;
+  LrSchedule lr_schedule = LrSchedule::constant;  // cosine: not together with early stopping's reduce_lr_on_plateau
   std::int64_t batch_size = 128;
   KlWarmup kl_warmup;
+  // Nats that the KL term of each latent dimension, averaged over a minibatch, counts at least: below them nothing is
+  // gained by making it smaller (Kingma et al. 2016, "Improved variational inference with inverse autoregressive flow",
+  // appendix C.8). For models without a classifier.
+  double free_bits = 0;
   std::int64_t first_iteration = 0;  // minibatches that the model has seen in earlier calls, for the warm-up
   bool corrupted = false;            // train and monitor on the corrupted counts
 

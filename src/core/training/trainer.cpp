@@ -46,6 +46,7 @@ class Run {
     observe(/*epoch=*/0);
     for (std::int64_t epoch = 1; epoch <= options_.n_epochs; ++epoch) {
       result_.epoch = epoch;
+      if (options_.lr_schedule != LrSchedule::constant) set_scheduled_lr(epoch);
       const double kl_weight_at_start = options_.kl_warmup.weight(epoch - 1, result_.iterations);
       const double loss = run_epoch(epoch);
       // A step can spoil the weights although its own loss was finite, and so can the epoch's last one.
@@ -75,6 +76,10 @@ class Run {
   }
 
  private:
+  void set_scheduled_lr(std::int64_t epoch) {
+    optimiser_.set_lr(scheduled_lr(options_.lr_schedule, options_.optimiser.lr, epoch, options_.n_epochs));
+  }
+
   // Mean loss over the minibatches of one epoch.
   double run_epoch(std::int64_t epoch) {
     trainable_.enter_training_mode();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/base/errors.h"
 #include "core/posterior/annotation.h"
 #include "core/posterior/likelihood.h"
 #include "core/training/objective.h"
@@ -18,16 +19,19 @@ class UnsupervisedPlan final : public VaePlan {
                    const RandomStream& random)
       : VaePlan(std::move(model), std::move(dataset), options),
         random_(random.split(stream::training)),
-        without_labels_(options.without_labels) {}
+        without_labels_(options.without_labels),
+        free_bits_(options.free_bits) {}
 
   at::Tensor loss(const std::int64_t* cells, std::int64_t n_cells, double kl_weight) override {
-    const auto loss_of = without_labels_ ? unlabelled_loss : labelled_loss;
-    return loss_of(*model_, gather(cells, n_cells), Noise(), kl_weight, random_);
+    const Minibatch minibatch = gather(cells, n_cells);
+    if (without_labels_) return unlabelled_loss(*model_, minibatch, Noise(), kl_weight, random_);
+    return labelled_loss(*model_, minibatch, Noise(), kl_weight, random_, free_bits_);
   }
 
  private:
   RandomStream random_;
   bool without_labels_;
+  double free_bits_;
 };
 
 }  // namespace
@@ -75,6 +79,9 @@ TrainedPart classifier_part(const Vae& model) {
 
 std::unique_ptr<Plan> make_plan(Vae model, std::shared_ptr<const Dataset> dataset, const TrainOptions& options,
                                 const RandomStream& random) {
+  if (options.free_bits > 0 && has_classifier(model->options().type)) {
+    throw InvalidArgument("free_bits is for models without a classifier");
+  }
   if (options.semi_supervised) {
     return std::make_unique<SemiSupervisedPlan>(std::move(model), std::move(dataset), options, random);
   }

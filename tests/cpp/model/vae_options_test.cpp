@@ -16,6 +16,15 @@ TEST_CASE("vae options: the names of scvi 0.6.8, and nothing else") {
   CHECK(parse_reconstruction_loss("poisson") == ReconstructionLoss::poisson);
   CHECK(parse_latent_distribution("normal") == LatentDistribution::normal);
   CHECK(parse_latent_distribution("ln") == LatentDistribution::logistic_normal);
+  CHECK(parse_library("residual") == Library::residual);
+  CHECK(parse_dispersion_start("normal") == DispersionStart::normal);
+  CHECK(parse_dispersion_start("moments") == DispersionStart::moments);
+  CHECK(parse_library_start("random") == LibraryStart::random);
+  CHECK(parse_library_start("prior") == LibraryStart::prior);
+  CHECK(parse_normalisation("batch") == Normalisation::batch);
+  CHECK(parse_normalisation("layer") == Normalisation::layer);
+  CHECK_THROWS_WITH_AS(parse_normalisation("group"), R"(normalisation must be one of "batch", "layer", not "group")",
+                       InvalidArgument);
   CHECK_THROWS_WITH_AS(parse_dispersion("genes"),
                        R"(dispersion must be one of "gene", "gene-batch", "gene-label", "gene-cell", not "genes")",
                        InvalidArgument);
@@ -37,6 +46,10 @@ TEST_CASE("vae options: defaults are those of scvi 0.6.8") {
   CHECK(options.log_variational);
   CHECK(options.reconstruction_loss == ReconstructionLoss::zinb);
   CHECK(options.latent_distribution == LatentDistribution::normal);
+  CHECK(options.library == Library::latent);
+  CHECK(options.dispersion_start == DispersionStart::normal);
+  CHECK(options.library_start == LibraryStart::random);
+  CHECK(options.normalisation == Normalisation::batch);
 }
 
 TEST_CASE("vae options: a value that cannot work is named") {

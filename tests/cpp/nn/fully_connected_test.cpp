@@ -157,3 +157,42 @@ TEST_CASE("fully connected: evaluation drops nothing and leaves the stream where
   whole.register_module("block", block.ptr());
   CHECK(max_relative_difference(first, block_by_hand(live_state(whole), "block", x, at::Tensor())) < 1e-6);
 }
+
+TEST_CASE("layer norm: each cell by its own mean and variance, in training and evaluation alike") {
+  const at::NoGradGuard no_grad;
+  const at::Tensor x = cells(9, 5);
+  LayerNorm norm(5);
+  norm->weight.copy_(at::tensor({1.0F, 2.0F, -0.5F, 0.1F, 3.0F}));
+  norm->bias.copy_(at::tensor({0.0F, 1.0F, -1.0F, 2.0F, 0.5F}));
+  const at::Tensor mean = x.mean(1, /*keepdim=*/true), variance = (x - mean).square().mean(1, /*keepdim=*/true);
+  const at::Tensor y = norm->forward(x);
+  CHECK(max_difference(y, (x - mean) / at::sqrt(variance + 1e-5) * norm->weight + norm->bias) < 1e-5);
+  norm->eval();
+  CHECK(same_bits(norm->forward(x), y));
+  CHECK(names_of(live_state(*norm)) == std::vector<std::string>{"weight", "bias"});
+}
+
+TEST_CASE("fully connected: with layer normalisation a cell's output does not depend on the cells beside it") {
+  const at::NoGradGuard no_grad;
+  FullyConnectedOptions options = small_options();
+  options.n_layers = 2;
+  options.normalisation = Normalisation::layer;
+  FullyConnected block = make_block(options);
+  std::vector<std::string> names;
+  for (const char* layer : {"fc_layers.Layer 0", "fc_layers.Layer 1"}) {
+    for (const char* part : {".0.weight", ".0.bias", ".1.weight", ".1.bias"}) {
+      names.push_back(std::string(layer) + part);
+    }
+  }
+  CHECK(names_of(live_state(*block)) == names);
+  RandomStream random(5);
+  const at::Tensor x = cells(12, 4);
+  const at::Tensor all = block->forward(x, {}, random);  // in training mode, without dropout
+  CHECK(max_relative_difference(block->forward(x.narrow(0, 3, 2), {}, random), all.narrow(0, 3, 2)) < 1e-6);
+  block->eval();
+  CHECK(max_relative_difference(block->forward(x, {}, random), all) < 1e-6);
+  // The linear layers' start does not depend on the normalisation.
+  options.normalisation = Normalisation::batch;
+  CHECK(same_bits(find(live_state(*make_block(options)), "fc_layers.Layer 1.0.weight"),
+                  find(live_state(*block), "fc_layers.Layer 1.0.weight")));
+}

@@ -25,5 +25,15 @@ TEST_CASE("KL warm-up: the table of weights") {
     CAPTURE(example.weight);
     CHECK(warmup.weight(example.epochs_done, example.iterations_done) == doctest::Approx(example.weight));
   }
+  for (const double most : {0.0, 0.5, 2.0}) {
+    KlWarmup warmup;
+    warmup.max_weight = most;
+    CHECK(warmup.weight(100, 0) == doctest::Approx(0.25 * most));
+    warmup.epochs = none;
+    CHECK(warmup.weight(0, 0) == most);
+    warmup.iterations = 10;
+    CHECK(warmup.weight(0, 3) == doctest::Approx(0.3 * most));
+    CHECK(warmup.weight(0, 12) == most);
+  }
   CHECK(KlWarmup().weight(100, 0) == doctest::Approx(0.25));  // 400 epochs unless said otherwise
 }

@@ -1,5 +1,6 @@
 #include "core/training/objective.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/base/errors.h"
@@ -50,6 +51,27 @@ TEST_CASE("objective: with labels taken as known, the mean over cells, warm-up i
     CHECK(loss.dim() == 0);
     CHECK(loss.item<double>() == doctest::Approx(expected).epsilon(1e-5));
   }
+}
+
+TEST_CASE("objective: with free bits each latent dimension's divergence counts at least so much") {
+  Scene scene(ModelType::vae);
+  const Noise noise = scene.noise(/*copies=*/1);
+  const LossTerms terms = scene.model->loss_terms(scene.minibatch, noise, scene.random);
+  const EncodedCells q = scene.model->encode(scene.minibatch.x, scene.minibatch, scene.random);
+  const at::Tensor by_dimension = ((q.qz_v + q.qz_m.square() - 1 - at::log(q.qz_v)) / 2).to(at::kDouble).mean(0);
+  const double least = by_dimension.min().item<double>(), most = by_dimension.max().item<double>();
+  REQUIRE(least < most);
+  for (const double floor : {0.0, least / 2, (least + most) / 2, 2 * most}) {
+    double expected = mean_of(terms.reconst_loss) + mean_of(terms.kl_l);
+    for (const double kl : values_of(by_dimension)) expected += kl_weight * std::max(kl, floor);
+    const at::Tensor loss = labelled_loss(*scene.model, scene.minibatch, noise, kl_weight, scene.random, floor);
+    CHECK(loss.item<double>() == doctest::Approx(expected).epsilon(1e-5));
+  }
+  Scene labelled(ModelType::vaec);
+  const Noise of_labelled = labelled.noise(/*copies=*/1);
+  CHECK_THROWS_WITH_AS(
+      labelled_loss(*labelled.model, labelled.minibatch, of_labelled, kl_weight, labelled.random, /*free_bits=*/0.1),
+      "free_bits is for models without a classifier", InvalidArgument);
 }
 
 TEST_CASE("objective: without labels, the mean over cells, warm-up included") {

@@ -1,0 +1,81 @@
+# One fit of bench/quality.R, and what is measured of it.
+
+# What the names of options stand for: arguments of VAE(), of UnsupervisedTrainer() and of train().
+quality_levers <- list(
+    plain = list(), A = list(model = list(dispersion_start = "moments")),
+    K = list(model = list(library_start = "prior")), R = list(model = list(library = "residual")),
+    C = list(model = list(library = "observed")), N = list(model = list(normalisation = "layer")),
+    nb = list(model = list(reconstruction_loss = "nb")), cosine = list(trainer = list(lr_schedule = "cosine")),
+    stop = list(trainer = list(early_stopping_kwargs = list(early_stopping_metric = "elbo",
+        save_best_state_metric = "elbo", patience = 15, threshold = 0)))
+)
+# Those with a value: "beta=2", "free=0.1", "warmup=500" (minibatches), "lr=0.004", "dropout=0".
+quality_values <- list(
+    beta = function(x) list(trainer = list(max_kl_weight = x)), free = function(x) list(trainer = list(free_bits = x)),
+    warmup = function(x) list(trainer = list(n_iter_kl_warmup = x)), lr = function(x) list(train = list(lr = x)),
+    dropout = function(x) list(model = list(dropout_rate = x)), latent = function(x) list(model = list(n_latent = x))
+)
+
+# "K+A+beta=2" -> list(model =, trainer =, train =).
+parse_levers <- function(text) {
+    settings <- list(model = list(), trainer = list(), train = list())
+    for (part in strsplit(text, "+", fixed = TRUE)[[1L]]) {
+        name <- sub("=.*", "", part)
+        given <- quality_levers[[part]]
+        if (name %in% names(quality_values)) given <- quality_values[[name]](as.numeric(sub(".*=", "", part)))
+        if (is.null(given)) {
+            stop("unknown option ", part, "; there are ", toString(c(names(quality_levers), names(quality_values))))
+        }
+        settings <- utils::modifyList(settings, given)
+    }
+    settings
+}
+
+# Early stopping must not look at the test cells: a tenth of the training cells is set aside for it.
+watched_cells <- function(train, settings, seed) {
+    if (is.null(settings$trainer$early_stopping_kwargs)) return(NULL)
+    set.seed(seed)
+    sort(sample(train, length(train) %/% 10L))
+}
+
+fit_quality <- function(data, test, settings, seed, n_epochs) {
+    dataset <- rscvi::GeneExpressionDataset(data$counts, batch = data$batch)
+    train <- setdiff(seq_len(ncol(data$counts)), test)
+    watched <- watched_cells(train, settings, seed)
+    # Starts are those of the training cells.
+    of_training <- rscvi::update_cells(dataset, setdiff(train, watched))
+    vae <- do.call(rscvi::VAE, c(list(of_training, n_batch = rscvi::n_batches(dataset), seed = seed), settings$model))
+    trainer <- do.call(rscvi::UnsupervisedTrainer, utils::modifyList(list(model = vae, gene_dataset = dataset,
+        train_indices = setdiff(train, watched), test_indices = if (is.null(watched)) test else watched, seed = seed,
+        show_progbar = FALSE), c(list(n_epochs_kl_warmup = NULL), settings$trainer), keep.null = TRUE))
+    seconds <- system.time(
+        do.call(rscvi::train, c(list(trainer, n_epochs = n_epochs, seed = seed), settings$train))
+    )[["elapsed"]]
+    list(vae = vae, dataset = dataset, train = train, seconds = seconds)
+}
+
+# Named numbers. -ln p by 100 draws and the null model on the first 500 held-out cells at most, all else on all of them;
+# the latent space, the mean of q(z | x), on all cells, and where labels are looked at, on those that have one.
+measure_quality <- function(fit, data, test, seed, n_draws = 100L, n_cells = 500L) {
+    of <- function(cells) rscvi::Posterior(fit$vae, fit$dataset, indices = cells)
+    some <- utils::head(test, n_cells)
+    mean_library <- rscvi::get_stats(of(test), noise = list(library = numeric(length(test))))
+    error <- mean_library - log(Matrix::colSums(data$counts[, test]))
+    z <- rscvi::latent_matrix(of(NULL))
+    out <- c(
+        test_neg_marginal_ll = rscvi::marginal_ll(of(some), n_mc_samples = n_draws, seed = seed),
+        null_nll = null_neg_log_likelihood(data$counts, fit$train, some),
+        test_neg_elbo = rscvi::elbo(of(test), seed = seed), train_neg_elbo = rscvi::elbo(of(fit$train), seed = seed),
+        library_bias = mean(error), library_sd = stats::sd(error), active_units = sum(apply(z, 2L, stats::var) > 0.01)
+    )
+    if (!is.null(data$batch)) {
+        out["batch_entropy"] <- rscvi::entropy_batch_mixing(z, data$batch, n_neighbors = 50, n_pools = Inf)
+    }
+    known <- which(!is.na(data$labels))
+    if (length(known)) {
+        scores <- rscvi::clustering_scores(z[known, ], data$labels[known], n_init = 20, seed = seed)
+        out[c("silhouette_label", "nmi", "ari")] <- unlist(scores[c("asw", "nmi", "ari")])
+        out["knn_purity"] <- rscvi::knn_purity(z[known, ], data$labels[known], n_neighbors = 30)
+    }
+    c(out, train_seconds = fit$seconds)
+}
