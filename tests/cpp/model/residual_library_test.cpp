@@ -39,7 +39,7 @@ TEST_CASE("residual library: later the encoder's output is added to it, and it h
   const at::NoGradGuard no_grad;
   const Toy toy = toy_data();
   const Minibatch all = minibatch_of(*toy.dataset, cells_from(0, toy.dataset->n_cells()));
-  const Vae model = scrambled_model(residual_options());
+  Vae model = scrambled_model(residual_options());
   const State state = live_state(*model);
   RandomStream random(3);
   const EncodedCells q = model->encode(all.x, all, random);
@@ -64,7 +64,7 @@ TEST_CASE("residual library: a cell without counts has log library 0 plus the re
   const Toy toy = toy_data();
   Minibatch cells = minibatch_of(*toy.dataset, cells_from(0, 4));
   cells.x = at::zeros({4, toy_genes});
-  const Vae model = toy_model(residual_options());
+  Vae model = toy_model(residual_options());
   RandomStream random(3);
   CHECK(max_difference(model->encode_library(cells.x, cells, random).mean, at::zeros({4, 1})) < 1e-6);
   CHECK(at::isfinite(model->loss_terms(cells, Noise(), random).negative_elbo()).all().item<bool>());
