@@ -25,8 +25,10 @@ test_that("donor 107's cells get their labels from donor 101's", {
     by_condition <- right(annotate("batch", seed = 1))
     expect_gte(by_condition, 0.9)
     expect_gte(right(annotate(NULL, seed = 2)), 0.9)
-    # Measured with seeds 0, 1, 2: 0.907, 0.927, 0.910. After 100 epochs seed 0 has 0.885 (bench/ANNOTATION.md).
-    expect_gte(right(annotate("donor", seed = 1, n_epochs = 20)), 0.9)
+    # Measured with seeds 0 to 5: 0.912, 0.900, 0.920, 0.924, 0.917, 0.905 (one thread; the number of threads decides the
+    # last digits, and with them some cells). After 100 epochs it is less (bench/ANNOTATION.md).
+    by_donor <- vapply(0:2, function(seed) right(annotate("donor", seed = seed, n_epochs = 20)), 0)
+    expect_gte(mean(by_donor), 0.9)
 
     # Against the neighbours in the latent space of the VAE that SCANVI started from: the same call trains the same.
     vae <- runSCVI(sce, batch = "batch", n_epochs = 100, seed = 1, verbose = FALSE, n_epochs_kl_warmup = NULL)
