@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "core/base/random.h"
-#include "core/data/minibatch.h"
+#include "core/data/device_cells.h"
 #include "core/training/train_options.h"
 
 namespace rscvi {
@@ -47,9 +47,14 @@ struct PlanData {
   std::shared_ptr<const Dataset> dataset;
   CountsKind counts = CountsKind::observed;
   std::int64_t batch_size = 128;
+  std::int64_t largest_on_device = 0;
+  std::shared_ptr<const DeviceCells> on_device;  // where they fit; from the first minibatch on
 
   PlanData(std::shared_ptr<const Dataset> cells, const TrainOptions& options);
-  Minibatch gather(const std::int64_t* cells, std::int64_t n_cells, c10::Device device) const;
+  Minibatch gather(const std::int64_t* cells, std::int64_t n_cells, c10::Device device);
+
+ private:
+  bool has_tried_device_ = false;
 };
 
 }  // namespace rscvi

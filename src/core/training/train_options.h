@@ -16,6 +16,7 @@ struct OptimiserOptions {
   double lr = 1e-3;
   double eps = 0.01;           // of Adam; unusually large, as in scvi
   double weight_decay = 1e-6;  // L2 penalty, added to the gradient
+  bool by_operators = false;   // on the CPU too, as on a GPU (device_adam.h); for tests
 };
 
 // How much the labels of cells count beside the counts, for models with a classifier.
@@ -89,6 +90,13 @@ struct TrainOptions {
   TrainedPart trained;
 
   std::int64_t max_nans = 10;  // so many minibatches in a row without a finite loss end training
+  // The losses of an epoch are read at its end, where all of this is then noticed: between its steps the host does not
+  // wait for a GPU. Minibatches without a finite loss are stepped over as ever. Default: where the module is on a GPU.
+  std::optional<bool> deferred_checks;
+
+  // On a GPU: counts that take up to so many bytes, 8 an entry that is stored, are kept there as a whole; more than
+  // that are sent minibatch by minibatch.
+  std::int64_t largest_on_device = std::int64_t{4} << 30;
 };
 
 enum class TrainStatus { completed, stopped_early, interrupted, diverged };

@@ -18,7 +18,7 @@ class VaePlan : public Plan {
   bool is_sound(const std::int64_t* cells, std::int64_t n_cells, RandomStream& random) override;
 
  protected:
-  Minibatch gather(const std::int64_t* cells, std::int64_t n_cells) const;
+  Minibatch gather(const std::int64_t* cells, std::int64_t n_cells);
 
   Vae model_;
   PlanData data_;
