@@ -40,21 +40,7 @@ at::Tensor RandomStream::normal(at::IntArrayRef sizes, c10::Device device) {
 }
 
 at::Tensor RandomStream::dropout_mask(const at::Tensor& x, double p) {
-  if (!x.device().is_cpu() || x.scalar_type() != at::kFloat) {
-    return at::empty_like(x).bernoulli_(1.0 - p, generator(x.device())).mul_(1.0 / (1.0 - p));
-  }
-  // Two masks from each mixed number of a sequence: LibTorch's own take a tenth of what a layer of 128 units does.
-  at::Tensor mask = at::empty_like(x);
-  float* to = mask.data_ptr<float>();
-  const auto dropped_below = static_cast<std::uint32_t>(std::min(p * 0x1p32, 0x1p32 - 1));
-  const auto kept = static_cast<float>(1.0 / (1.0 - p));
-  const std::uint64_t start = seeds(1)[0];
-  const std::int64_t n = mask.numel();
-  for (std::int64_t k = 0; k < n; ++k) {
-    const std::uint64_t bits = split_mix(start + static_cast<std::uint64_t>(k / 2) * 0x9e3779b97f4a7c15ULL);
-    to[k] = static_cast<std::uint32_t>(k % 2 == 0 ? bits : bits >> 32) < dropped_below ? 0.0F : kept;
-  }
-  return mask;
+  return at::empty_like(x).bernoulli_(1.0 - p, generator(x.device())).mul_(1.0 / (1.0 - p));
 }
 
 at::Tensor RandomStream::gamma(const at::Tensor& shape) {
