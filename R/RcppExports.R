@@ -225,8 +225,8 @@ posterior_marginal_ll_cpp <- function(posterior, n_samples, noise, seed) {
     .Call(`_rscvi_posterior_marginal_ll_cpp`, posterior, n_samples, noise, seed)
 }
 
-posterior_sample_scale_cpp <- function(posterior, n_samples, mean, transform_batch, genes, library_size, noise, seed) {
-    .Call(`_rscvi_posterior_sample_scale_cpp`, posterior, n_samples, mean, transform_batch, genes, library_size, noise, seed)
+posterior_sample_scale_cpp <- function(posterior, n_samples, mean, as_columns, transform_batch, genes, library_size, noise, seed) {
+    .Call(`_rscvi_posterior_sample_scale_cpp`, posterior, n_samples, mean, as_columns, transform_batch, genes, library_size, noise, seed)
 }
 
 set_dimnames_cpp <- function(array, names) {

@@ -54,10 +54,11 @@ setMethod("get_sample_scale", "Posterior", function(post, transform_batch = NULL
             i = "Use {.code return_mean = TRUE}, or {.code return_df = FALSE} for an array of draws x cells x genes."))
     }
     noise <- check_draw_noise(noise, post, n_samples, want_library = FALSE)
-    scale <- core(posterior_sample_scale_cpp(posterior_core(post), n_samples, averaged, transform_batch, genes,
-        library_size, noise, resolve_seed(seed)))
-    name_in_place(scale, c(if (!averaged) list(NULL), expression_names(post, genes)))
-    if (return_df) as.data.frame(scale, optional = TRUE) else scale
+    scale <- core(posterior_sample_scale_cpp(posterior_core(post), n_samples, averaged, return_df, transform_batch,
+        genes, library_size, noise, resolve_seed(seed)))
+    names <- expression_names(post, genes)
+    if (return_df) return(as_data_frame_of_columns(scale, names))
+    name_in_place(scale, c(if (!averaged) list(NULL), names))
 })
 
 #' Expected counts
@@ -143,6 +144,15 @@ check_draw_noise <- function(noise, post, n_samples, want_library = TRUE) {
 # Gives an array that the core just made its dimnames, and returns it. `dimnames<-` would copy it, which for a result of
 # cells x genes is as much memory again.
 name_in_place <- function(x, names) set_dimnames_cpp(x, names)
+
+# The same as as.data.frame() of a matrix with these dimnames, whose columns are not copied.
+as_data_frame_of_columns <- function(columns, dimnames) {
+    names(columns) <- dimnames[[2L]]
+    attr(columns, "row.names") <- .set_row_names(length(dimnames[[1L]]))
+    class(columns) <- "data.frame"
+    .rowNamesDF(columns, make.names = TRUE) <- dimnames[[1L]]
+    columns
+}
 
 expression_names <- function(post, genes) {
     names <- gene_names(post@gene_dataset)

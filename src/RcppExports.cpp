@@ -701,19 +701,20 @@ BEGIN_RCPP
 END_RCPP
 }
 // posterior_sample_scale_cpp
-Rcpp::NumericVector posterior_sample_scale_cpp(Rcpp::List posterior, int n_samples, bool mean, SEXP transform_batch, SEXP genes, double library_size, Rcpp::List noise, double seed);
-RcppExport SEXP _rscvi_posterior_sample_scale_cpp(SEXP posteriorSEXP, SEXP n_samplesSEXP, SEXP meanSEXP, SEXP transform_batchSEXP, SEXP genesSEXP, SEXP library_sizeSEXP, SEXP noiseSEXP, SEXP seedSEXP) {
+SEXP posterior_sample_scale_cpp(Rcpp::List posterior, int n_samples, bool mean, bool as_columns, SEXP transform_batch, SEXP genes, double library_size, Rcpp::List noise, double seed);
+RcppExport SEXP _rscvi_posterior_sample_scale_cpp(SEXP posteriorSEXP, SEXP n_samplesSEXP, SEXP meanSEXP, SEXP as_columnsSEXP, SEXP transform_batchSEXP, SEXP genesSEXP, SEXP library_sizeSEXP, SEXP noiseSEXP, SEXP seedSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type posterior(posteriorSEXP);
     Rcpp::traits::input_parameter< int >::type n_samples(n_samplesSEXP);
     Rcpp::traits::input_parameter< bool >::type mean(meanSEXP);
+    Rcpp::traits::input_parameter< bool >::type as_columns(as_columnsSEXP);
     Rcpp::traits::input_parameter< SEXP >::type transform_batch(transform_batchSEXP);
     Rcpp::traits::input_parameter< SEXP >::type genes(genesSEXP);
     Rcpp::traits::input_parameter< double >::type library_size(library_sizeSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type noise(noiseSEXP);
     Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
-    rcpp_result_gen = Rcpp::wrap(posterior_sample_scale_cpp(posterior, n_samples, mean, transform_batch, genes, library_size, noise, seed));
+    rcpp_result_gen = Rcpp::wrap(posterior_sample_scale_cpp(posterior, n_samples, mean, as_columns, transform_batch, genes, library_size, noise, seed));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -877,7 +878,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_rscvi_posterior_library_cpp", (DL_FUNC) &_rscvi_posterior_library_cpp, 3},
     {"_rscvi_posterior_losses_cpp", (DL_FUNC) &_rscvi_posterior_losses_cpp, 3},
     {"_rscvi_posterior_marginal_ll_cpp", (DL_FUNC) &_rscvi_posterior_marginal_ll_cpp, 4},
-    {"_rscvi_posterior_sample_scale_cpp", (DL_FUNC) &_rscvi_posterior_sample_scale_cpp, 8},
+    {"_rscvi_posterior_sample_scale_cpp", (DL_FUNC) &_rscvi_posterior_sample_scale_cpp, 9},
     {"_rscvi_set_dimnames_cpp", (DL_FUNC) &_rscvi_set_dimnames_cpp, 2},
     {"_rscvi_posterior_for_each_minibatch_cpp", (DL_FUNC) &_rscvi_posterior_for_each_minibatch_cpp, 2},
     {"_rscvi_granted_threads_cpp", (DL_FUNC) &_rscvi_granted_threads_cpp, 0},

@@ -46,13 +46,30 @@ double posterior_marginal_ll_cpp(Rcpp::List posterior, int n_samples, Rcpp::List
   return rscvi::api::negative_marginal_ll(to_posterior(posterior), n_samples, to_noise(noise), to_seed(seed));
 }
 
+// An array, or with `as_columns` a list of one vector a gene, for a data.frame: made of an array, it would take the same
+// memory again.
 // [[Rcpp::export(rng = false)]]
-Rcpp::NumericVector posterior_sample_scale_cpp(Rcpp::List posterior, int n_samples, bool mean, SEXP transform_batch,
-                                               SEXP genes, double library_size, Rcpp::List noise, double seed) {
+SEXP posterior_sample_scale_cpp(Rcpp::List posterior, int n_samples, bool mean, bool as_columns, SEXP transform_batch,
+                                SEXP genes, double library_size, Rcpp::List noise, double seed) {
   const Posterior core = to_posterior(posterior);
   rscvi::api::ScaleRequest request{to_request(n_samples, transform_batch, genes), library_size};
-  auto out = result_array<REALSXP>(samples_first(mean ? 1 : n_samples, n_cells(core), n_genes(core, request)));
-  rscvi::api::sample_scale(core, request, mean, to_noise(noise), to_seed(seed), out.begin());
+  const auto fill = [&](const std::vector<double*>& columns) {
+    rscvi::api::sample_scale(core, request, mean, to_noise(noise), to_seed(seed), columns);
+  };
+  const std::int64_t n_kept = mean ? 1 : n_samples;
+  if (!as_columns) {
+    auto out = result_array<REALSXP>(samples_first(n_kept, n_cells(core), n_genes(core, request)));
+    fill(rscvi::api::columns(out.begin(), n_kept * n_cells(core), n_genes(core, request)));
+    return out;
+  }
+  Rcpp::List out(static_cast<R_xlen_t>(n_genes(core, request)));
+  std::vector<double*> columns;
+  for (R_xlen_t gene = 0; gene < out.size(); ++gene) {
+    Rcpp::NumericVector column = Rcpp::no_init(static_cast<R_xlen_t>(n_kept * n_cells(core)));
+    out[gene] = column;
+    columns.push_back(column.begin());
+  }
+  fill(columns);
   return out;
 }
 

@@ -36,8 +36,9 @@ void sample_rate(const Posterior& posterior, const DrawRequest& request, const N
     RandomStream random(seed);
     const rscvi::Posterior core = to_core(posterior);
     const ExpressionOptions options = {request.n_samples, request.transform_batch, request.genes};
+    const auto genes = columns(out, request.n_samples * core.n_cells(), n_genes(posterior, request));
     rscvi::sample_rate(core, options, to_noise(noise), random,
-                       ResultArray<double>::samples_first(out, request.n_samples, core.n_cells()).sink());
+                       ResultArray<double>::samples_first(genes, request.n_samples).sink());
   });
 }
 
@@ -81,7 +82,9 @@ void count_parameters(const Posterior& posterior, std::int64_t n_samples, bool m
     const bool dispersion_by_draw = core.model->options().dispersion == Dispersion::gene_cell;
     const auto sink = [&](double* data, bool by_draw) {
       if (data == nullptr) return BlockSink();
-      return ResultArray<double>::samples_first(data, by_draw && !mean ? n_samples : 1, core.n_cells()).sink();
+      const std::int64_t n_kept = by_draw && !mean ? n_samples : 1;
+      const auto genes = columns(data, n_kept * core.n_cells(), core.dataset->n_genes());
+      return ResultArray<double>::samples_first(genes, n_kept).sink();
     };
     rscvi::count_parameters(core, n_samples, mean, to_noise(noise), random,
                             {sink(out.dropout, true), sink(out.mean, true), sink(out.dispersion, dispersion_by_draw)});

@@ -53,7 +53,7 @@ double negative_marginal_ll(const Posterior& posterior, std::int64_t n_samples, 
 }
 
 void sample_scale(const Posterior& posterior, const ScaleRequest& request, bool mean, const NoiseArrays& noise,
-                  std::uint64_t seed, double* out) {
+                  std::uint64_t seed, const std::vector<double*>& genes) {
   translate_errors([&] {
     RandomStream random(seed);
     const rscvi::Posterior core = to_core(posterior);
@@ -62,7 +62,7 @@ void sample_scale(const Posterior& posterior, const ScaleRequest& request, bool 
     options.transform_batch = request.transform_batch;
     options.genes = request.genes;
     options.library_size = request.library_size;
-    const BlockSink sink = ResultArray<double>::samples_first(out, mean ? 1 : request.n_samples, core.n_cells()).sink();
+    const BlockSink sink = ResultArray<double>::samples_first(genes, mean ? 1 : request.n_samples).sink();
     rscvi::sample_scale(core, options, to_noise(noise), random,
                         mean ? BlockSink(MeanOverDraws(request.n_samples, sink)) : sink);
   });

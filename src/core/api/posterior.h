@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <vector>
 
 #include "core/api/dataset.h"
 #include "core/api/model.h"
@@ -41,9 +42,18 @@ struct DrawRequest {
 struct ScaleRequest : DrawRequest {
   double library_size = 1;
 };
-// Fills `out`, column-major: n x genes with the mean over draws if `mean`, else S x n x genes.
+// The first element of each column of an array of `size` numbers a column; columns need not lie side by side, as those
+// of R's data.frames do not.
+template <class T>
+std::vector<T*> columns(T* data, std::int64_t size, std::int64_t n_columns) {
+  std::vector<T*> out(static_cast<std::size_t>(n_columns));
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = data + static_cast<std::int64_t>(i) * size;
+  return out;
+}
+
+// Fills a column for each gene: n cells with the mean over draws if `mean`, else S x n, draws first.
 void sample_scale(const Posterior& posterior, const ScaleRequest& request, bool mean, const NoiseArrays& noise,
-                  std::uint64_t seed, double* out);
+                  std::uint64_t seed, const std::vector<double*>& genes);
 
 // Hands out the posterior's cells, minibatch by minibatch; `start` counts cells from 0.
 void for_each_minibatch(const Posterior& posterior,

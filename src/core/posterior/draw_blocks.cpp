@@ -49,6 +49,7 @@ at::Tensor genes_on(const std::vector<std::int64_t>& genes, c10::Device device) 
 }
 
 void MeanOverDraws::operator()(const BlockPlace& place, const at::Tensor& block) {
+  if (n_samples_ == 1) return sink_(place, block);
   const at::Tensor sum = block.sum(0, /*keepdim=*/true);
   sum_ = place.sample == 0 ? sum : sum_.add_(sum);
   if (place.sample + block.size(0) == n_samples_) sink_({place.cell, 0}, sum_.div_(static_cast<double>(n_samples_)));

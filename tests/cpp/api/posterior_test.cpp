@@ -73,8 +73,8 @@ TEST_CASE("api posterior: sample scale fills draws x cells x genes, the first in
   const at::Tensor expected = at::cat(blocks, 1);  // (S, n, genes)
 
   std::vector<double> draws(n_samples * n * n_genes, -1), mean(n * n_genes, -1);
-  api::sample_scale(scene.api, request, /*mean=*/false, {}, 7, draws.data());
-  api::sample_scale(scene.api, request, /*mean=*/true, {}, 7, mean.data());
+  api::sample_scale(scene.api, request, /*mean=*/false, {}, 7, api::columns(draws.data(), n_samples * n, n_genes));
+  api::sample_scale(scene.api, request, /*mean=*/true, {}, 7, api::columns(mean.data(), n, n_genes));
   CHECK(draws == values_of(expected.permute({2, 1, 0})));
   CHECK(mean == values_of(expected.mean(0).t()));
 }
