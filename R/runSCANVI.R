@@ -17,7 +17,8 @@
 #'   probable label (a factor), and `scanvi_probability`, how probable it is, of every cell (with another `name`, its
 #'   lower case in place of `scanvi`).
 #' @section Defaults:
-#' Those of [SCANVI()] and [SemiSupervisedTrainer()], but for two:
+#' The set that is [recommended_defaults], for the VAE and for the SCANVI that starts from it (whose KL term has all its
+#' weight at once). Of the SCANVI, with either set, besides:
 #'
 #' * `classification_ratio` is 80 times the share of cells that have a label, so that one cell's label weighs the same
 #'   however many there are. The fixed 50 of [SemiSupervisedTrainer()] lets a few labels pull the latent space about:
@@ -52,9 +53,11 @@ NULL
 #' @export
 setMethod("runSCANVI", "ANY", function(x, batch = NULL, labels, unlabeled = NA, assay.type = "counts", n_latent = 10,
                                        n_epochs = NULL, n_epochs_scanvi = NULL, name = "SCANVI", subset_row = NULL,
-                                       seed = NULL, verbose = NULL, covariates = NULL, ...) {
+                                       seed = NULL, verbose = NULL, covariates = NULL, ...,
+                                       defaults = "recommended") {
     x <- as_single_cell(x)
     check_string(name, "name")
+    defaults <- check_choice(defaults[1L], "defaults", default_sets)
     further <- list(...)
     for_scanvi <- further[intersect(names(further), scanvi_only)]
     arguments <- sort_arguments(further[!seq_along(further) %in% match(names(for_scanvi), names(further))], "runSCANVI",
@@ -64,7 +67,9 @@ setMethod("runSCANVI", "ANY", function(x, batch = NULL, labels, unlabeled = NA, 
     if (!all(is.na(unlabeled))) labels <- factor(replace(as.character(labels), labels %in% unlabeled, NA))
     given <- prepare_dataset(x, batch, labels, assay.type, subset_row, covariates)
     dataset <- given$dataset
-    n_epochs <- resolve_n_epochs(n_epochs, nb_cells(dataset))
+    n_epochs <- if (is.null(n_epochs)) default_n_epochs(defaults, nb_cells(dataset), arguments$trainer)
+        else check_count(n_epochs, "n_epochs", lower = 0L)
+    arguments <- with_defaults(arguments, defaults, nb_cells(dataset), n_epochs)
     if (!is.null(for_scanvi$classifier_parameters)) {
         check_class(for_scanvi$classifier_parameters, "classifier_parameters", "list")
     }
@@ -78,12 +83,12 @@ setMethod("runSCANVI", "ANY", function(x, batch = NULL, labels, unlabeled = NA, 
 
     vae <- do.call(VAE, c(list(dataset, n_labels = 0, n_latent = n_latent, seed = seed), arguments$model))
     # A model that starts where this one ends wants all of its divergence from the prior.
-    warmup <- list(n_epochs_kl_warmup = NULL)
-    first <- do.call(UnsupervisedTrainer, c(list(vae, dataset, seed = seed), utils::modifyList(warmup,
+    at_once <- list(n_epochs_kl_warmup = NULL)
+    first <- do.call(UnsupervisedTrainer, c(list(vae, dataset, seed = seed), utils::modifyList(at_once,
         arguments$trainer, keep.null = TRUE)))
     do.call(train, c(list(first, n_epochs = n_epochs, seed = seed, verbose = verbose), arguments$train))
     scanvi <- do.call(SCANVI, c(list(dataset, from = vae, seed = seed), for_scanvi))
-    trainer <- do.call(SemiSupervisedTrainer, c(list(scanvi, dataset, seed = seed), utils::modifyList(warmup, settings,
+    trainer <- do.call(SemiSupervisedTrainer, c(list(scanvi, dataset, seed = seed), utils::modifyList(at_once, settings,
         keep.null = TRUE)))
     do.call(train, c(list(trainer, n_epochs = n_epochs_scanvi, seed = seed, verbose = verbose), arguments$train))
 
@@ -105,7 +110,7 @@ scanvi_only <- c("classifier_parameters", "y_prior", "labels_groups", "use_label
 scanvi_settings <- function(dataset, classifier_parameters) {
     weight_of_label <- 80
     linear <- identical(as.numeric(classifier_parameters$n_layers), 0)
-    settings <- list(batch_size = 128, classification_ratio = weight_of_label * mean(!is.na(labels(dataset))))
+    settings <- list(batch_size = 128, n_labelled_samples_per_class = Inf, classification_ratio = weight_of_label * mean(!is.na(labels(dataset))))
     # Without batch normalisation a classifier learns slowly.
     if (linear) c(settings, list(n_epochs_classifier = 2, lr_classification = 5e-2)) else settings
 }

@@ -10,19 +10,21 @@
 #' @param batch,labels name of a column of `colData(x)`, or a vector or factor with one element a cell.
 #' @param assay.type name of the assay with the raw counts.
 #' @param n_latent dimension of the latent space.
-#' @param n_epochs number of epochs; `NULL` picks `min(400, round(400 * 20000 / n))` for n cells.
+#' @param n_epochs number of epochs; `NULL`: as the set of `defaults` has it.
 #' @param name name of the reduced dimension.
 #' @param subset_row `NULL` (all genes), or the genes to use: names, indices or a mask. A few thousand highly variable
 #'   ones are a usual choice, see [highly_variable_genes()].
 #' @param covariates names of columns of `colData(x)` that the model is conditioned on beside the batch, or a data.frame
 #'   with one row a cell; see [GeneExpressionDataset()].
 #' @param seed integer that decides everything random: weights, split and training; `NULL` draws one from R's generator.
+#' @param defaults `"recommended"`, settings that are good on real data, or `"scvi-0.6.8"`, its own; see
+#'   [recommended_defaults].
 #' @param verbose show progress; `NULL`: in interactive sessions, but not while knitting.
 #' @param ... further arguments of [VAE()], [UnsupervisedTrainer()] and [train()], such as `reconstruction_loss = "nb"`,
 #'   `train_size = 0.8` or `lr = 2e-3`; for the generic, those of the methods.
 #' @return `x`, a `SingleCellExperiment`, with `reducedDim(x, name)`: a matrix of cells x n_latent.
 #' @section Errors: those of [GeneExpressionDataset()], [VAE()], [UnsupervisedTrainer()] and [train()].
-#' @section Defaults: those of scvi 0.6.8.
+#' @section Defaults: the set that is [recommended_defaults].
 #' @examples
 #' sce <- example_pbmc()
 #' sce <- runSCVI(sce, batch = "batch", n_epochs = 2, n_hidden = 16, seed = 1)
@@ -35,13 +37,17 @@ NULL
 #' @export
 setMethod("runSCVI", "ANY", function(x, batch = NULL, labels = NULL, assay.type = "counts", n_latent = 10,
                                      n_epochs = NULL, name = "SCVI", subset_row = NULL, seed = NULL, verbose = NULL,
-                                     covariates = NULL, ...) {
+                                     covariates = NULL, ..., defaults = "recommended") {
     x <- as_single_cell(x)
     check_string(name, "name")
+    defaults <- check_choice(defaults[1L], "defaults", default_sets)
     arguments <- sort_arguments(list(...), "runSCVI", c(model = "VAE", trainer = "UnsupervisedTrainer"))
     seed <- resolve_seed(seed)
     given <- prepare_dataset(x, batch, labels, assay.type, subset_row, covariates)
     dataset <- given$dataset
+    n_epochs <- if (is.null(n_epochs)) default_n_epochs(defaults, nb_cells(dataset), arguments$trainer)
+        else check_count(n_epochs, "n_epochs", lower = 0L)
+    arguments <- with_defaults(arguments, defaults, nb_cells(dataset), n_epochs)
     vae <- do.call(VAE, c(list(dataset, n_latent = n_latent, seed = seed), arguments$model))
     trainer <- do.call(UnsupervisedTrainer, c(list(vae, dataset, seed = seed), arguments$trainer))
     do.call(train, c(list(trainer, n_epochs = n_epochs, seed = seed, verbose = verbose), arguments$train))

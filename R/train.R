@@ -55,7 +55,8 @@ training_options <- function(trainer, n_epochs, lr, eps) {
             without_labels = isTRUE(trainer@options$without_labels), watch_every_epoch = watches_every_epoch(trainer))
     )
     # NULLs among the options must survive: the glue reads them as "none".
-    options[c("n_epochs_kl_warmup", "n_iter_kl_warmup")] <- trainer@options[c("n_epochs_kl_warmup", "n_iter_kl_warmup")]
+    may_be_null <- c("n_epochs_kl_warmup", "n_iter_kl_warmup", "lr_dispersion")
+    options[may_be_null] <- trainer@options[may_be_null]
     options["semi_supervised"] <- list(semi_supervised_options(trainer))
     options
 }

@@ -41,6 +41,9 @@
 #' @param free_bits nats; the KL term of z becomes \eqn{\sum_k \max(}`free_bits`\eqn{, KL_k)}, with \eqn{KL_k} that of
 #'   latent dimension k averaged over the minibatch: a dimension is not pushed below `free_bits` (Kingma et al. 2016,
 #'   NeurIPS 29, appendix C.8). 0: none, as in scvi 0.6.8. For models without a classifier.
+#' @param lr_dispersion learning rate of the log dispersions of genes, \eqn{\ln\theta}, with an epsilon of 1e-8 of their
+#'   Adam; it follows `lr_schedule` and early stopping in proportion. `NULL`: `lr` and `eps` of [train()], as in scvi
+#'   0.6.8, with which they stay near where they start, as their gradients are no larger than that `eps`.
 #' @param show_progbar `FALSE` silences the progress bar; `NULL` shows one in interactive sessions.
 #'
 #' @return An [UnsupervisedTrainer-class] object.
@@ -60,7 +63,7 @@ UnsupervisedTrainer <- function(model, gene_dataset, train_size = 0.9, test_size
                                 metrics_to_monitor = NULL, frequency = NULL, weight_decay = 1e-6,
                                 early_stopping_kwargs = NULL, data_loader_kwargs = NULL, batch_size = 128, seed = 0,
                                 max_nans = 10, show_progbar = NULL, max_kl_weight = 1, lr_schedule = "constant",
-                                free_bits = 0) {
+                                free_bits = 0, lr_dispersion = NULL) {
     check_model_of_counts(model)
     check_class(gene_dataset, "gene_dataset", "GeneExpressionDataset")
     gene_dataset <- align_to_model(gene_dataset, model)
@@ -74,7 +77,8 @@ UnsupervisedTrainer <- function(model, gene_dataset, train_size = 0.9, test_size
     options <- trainer_options(names(sets), on = "test_set", n_iter_kl_warmup, n_epochs_kl_warmup, use_cuda,
         metrics_to_monitor, frequency, weight_decay, early_stopping_kwargs, data_loader_kwargs, batch_size, max_nans,
         show_progbar, monitorable_metrics(has_classifier(model)), max_kl_weight = max_kl_weight,
-        lr_schedule = lr_schedule, free_bits = free_bits)
+        lr_schedule = lr_schedule, free_bits = free_bits, lr_dispersion = lr_dispersion)
+    check_lr_dispersion(lr_dispersion, model)
     if (options$free_bits > 0 && has_classifier(model)) {
         abort_rscvi("{.arg free_bits} is for models without a classifier, not for a {.cls {class(model)}}.")
     }
@@ -87,7 +91,7 @@ UnsupervisedTrainer <- function(model, gene_dataset, train_size = 0.9, test_size
 trainer_options <- function(set_names, on, n_iter_kl_warmup, n_epochs_kl_warmup, use_cuda, metrics_to_monitor,
                             frequency, weight_decay, early_stopping_kwargs, data_loader_kwargs, batch_size, max_nans,
                             show_progbar, metrics, threshold = 3, max_kl_weight = 1, lr_schedule = "constant",
-                            free_bits = 0) {
+                            free_bits = 0, lr_dispersion = NULL) {
     if (!is.null(data_loader_kwargs)) {
         batch_size <- check_data_loader_kwargs(data_loader_kwargs, default = batch_size)$batch_size
     }
@@ -110,8 +114,17 @@ trainer_options <- function(set_names, on, n_iter_kl_warmup, n_epochs_kl_warmup,
         max_nans = check_count(max_nans, "max_nans", lower = 1L),
         show_progbar = check_optional(show_progbar, "show_progbar", check_flag),
         max_kl_weight = check_number(max_kl_weight, "max_kl_weight", lower = 0, upper_open = TRUE),
-        lr_schedule = lr_schedule, free_bits = check_number(free_bits, "free_bits", lower = 0, upper_open = TRUE)
+        lr_schedule = lr_schedule, free_bits = check_number(free_bits, "free_bits", lower = 0, upper_open = TRUE),
+        lr_dispersion = check_optional(lr_dispersion, "lr_dispersion", check_number, lower = 0, lower_open = TRUE,
+            upper_open = TRUE)
     )
+}
+
+# Where there is no dispersion of genes that has a rate.
+check_lr_dispersion <- function(lr_dispersion, model) {
+    if (is.null(lr_dispersion) || model@options$dispersion != "gene-cell") return(invisible())
+    abort_rscvi(c("{.arg lr_dispersion} does not go with a model of {.code dispersion = \"gene-cell\"}, where dispersions
+        are an output of the decoder.", i = "Leave it out: the decoder has the rate {.arg lr} of {.fn train}."))
 }
 
 new_trainer <- function(class, model, gene_dataset, options, sets) {

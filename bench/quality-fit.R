@@ -6,13 +6,14 @@ quality_levers <- list(
     K = list(model = list(library_start = "prior")), R = list(model = list(library = "residual")),
     C = list(model = list(library = "observed")), N = list(model = list(normalisation = "layer")),
     nb = list(model = list(reconstruction_loss = "nb")), cosine = list(trainer = list(lr_schedule = "cosine")),
+    D = list(trainer = list(lr_dispersion = 1e-2)),
     stop = list(trainer = list(early_stopping_kwargs = list(early_stopping_metric = "elbo",
         save_best_state_metric = "elbo", patience = 15, threshold = 0)))
 )
-# Those with a value: "beta=2", "free=0.1", "warmup=500" (minibatches), "lr=0.004", "dropout=0".
+# Those with a value: "beta=2", "free=0.1", "warmup=500" (minibatches), "rise=1" (over that share of training), "lr=0.004", "dropout=0".
 quality_values <- list(
     beta = function(x) list(trainer = list(max_kl_weight = x)), free = function(x) list(trainer = list(free_bits = x)),
-    warmup = function(x) list(trainer = list(n_iter_kl_warmup = x)), lr = function(x) list(train = list(lr = x)),
+    warmup = function(x) list(trainer = list(n_iter_kl_warmup = x)), rise = function(x) list(rise = x), lr = function(x) list(train = list(lr = x)),
     dropout = function(x) list(model = list(dropout_rate = x)), latent = function(x) list(model = list(n_latent = x))
 )
 
@@ -39,6 +40,10 @@ watched_cells <- function(train, settings, seed) {
 }
 
 fit_quality <- function(data, test, settings, seed, n_epochs) {
+    if (!is.null(settings$rise)) {
+        n_steps <- n_epochs * ceiling((ncol(data$counts) - length(test)) / 128)
+        settings$trainer$n_iter_kl_warmup <- round(settings$rise * n_steps)
+    }
     dataset <- rscvi::GeneExpressionDataset(data$counts, batch = data$batch)
     train <- setdiff(seq_len(ncol(data$counts)), test)
     watched <- watched_cells(train, settings, seed)

@@ -46,6 +46,7 @@ rscvi::TrainOptions to_train_options(const Rcpp::List& list) {
   rscvi::TrainOptions options;
   options.n_epochs = option<int>(list, "n_epochs");
   options.optimiser = {option<double>(list, "lr"), option<double>(list, "eps"), option<double>(list, "weight_decay")};
+  if (const auto lr = to_optional<double>(list["lr_dispersion"])) options.dispersion = rscvi::DispersionRate{*lr};
   options.batch_size = option<int>(list, "batch_size");
   const auto epochs = to_optional<double>(list["n_epochs_kl_warmup"]);
   const auto iterations = to_optional<double>(list["n_iter_kl_warmup"]);

@@ -29,8 +29,11 @@ test_that("the reduced dimension is the latent mean of every cell, in order", {
 
 test_that("one call does what data set, model, trainer and train do, step by step", {
     dataset <- GeneExpressionDataset(sce, batch = "donor", labels = "type")
-    model <- VAE(dataset, n_hidden = 8, n_latent = 3, seed = 1)
-    trainer <- train(UnsupervisedTrainer(model, dataset, seed = 1), n_epochs = 3, seed = 1)
+    model <- VAE(dataset, n_hidden = 8, n_latent = 3, library = "observed", dispersion_start = "moments", seed = 1)
+    # Three epochs of one minibatch.
+    trainer <- UnsupervisedTrainer(model, dataset, max_kl_weight = 6, lr_dispersion = 0.01, n_epochs_kl_warmup = NULL,
+        n_iter_kl_warmup = 3, seed = 1)
+    train(trainer, n_epochs = 3, seed = 1)
     expect_identical(reduced(done), latent_matrix(Posterior(model, dataset)))
     post <- posterior(done)
     expect_identical(state_dict(model(post)), state_dict(model))
@@ -50,12 +53,43 @@ test_that("one call does what data set, model, trainer and train do, step by ste
         get_sample_scale(Posterior(model, dataset), transform_batch = "d1", seed = 2))
 })
 
+test_that("scvi 0.6.8's set of defaults is one word away, and what is given wins over both", {
+    dataset <- GeneExpressionDataset(sce, batch = "donor")
+    model <- VAE(dataset, n_hidden = 8, n_latent = 3, seed = 1)
+    train(UnsupervisedTrainer(model, dataset, seed = 1), n_epochs = 3, seed = 1)
+    expect_identical(state_dict(model(posterior(run(defaults = "scvi-0.6.8")))), state_dict(model))
+    all_given <- run(library = "latent", dispersion_start = "normal", max_kl_weight = 1, lr_dispersion = NULL,
+        n_epochs_kl_warmup = 400)
+    expect_identical(state_dict(model(posterior(all_given))), state_dict(model))
+    expect_identical(model(posterior(run(library_start = "prior")))@options$library, "latent")
+    by_cell <- model(posterior(run(dispersion = "gene-cell")))@options
+    expect_identical(by_cell[c("library", "dispersion_start")], list(library = "observed", dispersion_start = "normal"))
+    expect_no_error(run(reconstruction_loss = "poisson"))
+    expect_error(run(defaults = "best"), "`defaults` must be.*recommended", class = "rscvi_invalid_argument")
+})
+
+test_that("the recommended length of training counts steps, within 20 and 100 epochs and never above scvi's", {
+    epochs <- function(n, ...) default_n_epochs("recommended", n, list(...))
+    expect_identical(epochs(500), 100)
+    expect_equal(epochs(10000), round(3000 / 71))
+    expect_equal(epochs(10000, batch_size = 256), round(3000 / 36))
+    expect_identical(epochs(10000, train_size = 0.1), 100)
+    expect_identical(epochs(10000, train_indices = 1:640), 100)
+    expect_identical(epochs(1e5), 20)
+    expect_identical(epochs(1e6), 8)
+    expect_identical(default_n_epochs("scvi-0.6.8", 500, list()), 400L)
+    # Arguments that are wrong are the trainer's to refuse.
+    expect_error(run(batch_size = "many", n_epochs = NULL), "`batch_size` must be", class = "rscvi_invalid_argument")
+})
+
 test_that("further arguments go to the model, the trainer and train", {
     found <- run(reconstruction_loss = "nb", n_layers = 2, train_size = 0.5, test_size = 0.3, batch_size = 16,
         lr = 1e-2)
     dataset <- GeneExpressionDataset(sce, batch = "donor")
-    model <- VAE(dataset, n_hidden = 8, n_latent = 3, n_layers = 2, reconstruction_loss = "nb", seed = 1)
-    trainer <- UnsupervisedTrainer(model, dataset, train_size = 0.5, test_size = 0.3, batch_size = 16, seed = 1)
+    model <- VAE(dataset, n_hidden = 8, n_latent = 3, n_layers = 2, reconstruction_loss = "nb", library = "observed",
+        dispersion_start = "moments", seed = 1)
+    trainer <- UnsupervisedTrainer(model, dataset, train_size = 0.5, test_size = 0.3, batch_size = 16, max_kl_weight = 6,
+        lr_dispersion = 0.01, n_epochs_kl_warmup = NULL, n_iter_kl_warmup = 6, seed = 1)
     train(trainer, n_epochs = 3, lr = 1e-2, seed = 1)
     expect_identical(state_dict(model(posterior(found))), state_dict(model))
     expect_identical(posterior(found)@data_loader_kwargs$batch_size, 16L)
@@ -122,7 +156,7 @@ test_that("subset_row chooses the genes of the model, by name, index or mask", {
     expect_identical(dim(found), dim(sce))
     dataset <- GeneExpressionDataset(counts(small_dataset())[chosen, ], batch = sce$donor)
     expect_identical(reduced(found), latent_matrix(Posterior(load_state_dict(
-        VAE(dataset, n_hidden = 8, n_latent = 3), state_dict(model(posterior(found)))), dataset)))
+        VAE(dataset, n_hidden = 8, n_latent = 3, library = "observed"), state_dict(model(posterior(found)))), dataset)))
     expect_identical(reduced(run(subset_row = c(9, 1, 4))), reduced(found))
     expect_identical(reduced(run(subset_row = rownames(sce) %in% chosen)), reduced(run(subset_row = c(1, 4, 9))))
     expect_error(run(subset_row = c("gene1", "nogene")), "`subset_row`.*\"nogene\"", class = "rscvi_invalid_argument")

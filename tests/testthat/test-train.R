@@ -413,3 +413,20 @@ test_that("the KL weight, the schedule of the learning rate and free bits reach 
     unweighted <- trained(n_epochs_kl_warmup = NULL, max_kl_weight = 0)
     expect_equal(state_dict(model(free)), state_dict(model(unweighted)), tolerance = 1e-6)
 })
+
+test_that("log dispersions with a rate of their own move by about that much a step, and at first nothing else does", {
+    dataset <- small_dataset()
+    one_step <- function(...) {
+        trainer <- UnsupervisedTrainer(small_model(dataset), dataset, train_size = 1, batch_size = nb_cells(dataset), ...)
+        state_dict(model(train(trainer, n_epochs = 1, seed = 1)))
+    }
+    before <- state_dict(small_model(dataset))
+    slow <- one_step()
+    fast <- one_step(lr_dispersion = 0.5)
+    others <- setdiff(names(before), "px_r")
+    expect_identical(fast[others], slow[others])
+    # Adam's first step is lr * g / (|g| + eps).
+    expect_equal(as.vector(abs(fast$px_r - before$px_r)), rep(0.5, 12), tolerance = 1e-3)
+    expect_identical(sign(fast$px_r - before$px_r), sign(slow$px_r - before$px_r))
+    expect_lt(max(abs(slow$px_r - before$px_r)), 1e-3)
+})

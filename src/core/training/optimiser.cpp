@@ -20,8 +20,20 @@ bool one_pass_fits(const at::Tensor& parameter, const at::Tensor& gradient) {
 
 }  // namespace
 
-Optimiser::Optimiser(std::vector<at::Tensor> parameters, const OptimiserOptions& options)
-    : parameters_(std::move(parameters)), moments_(parameters_.size()), options_(options) {
+Optimiser::Optimiser(std::vector<at::Tensor> parameters, const OptimiserOptions& options,
+                     const std::vector<OwnRate>& own_rates)
+    : parameters_(std::move(parameters)),
+      options_(parameters_.size(), options),
+      moments_(parameters_.size()),
+      first_lr_(options.lr),
+      lr_(options.lr) {
+  for (const OwnRate& own : own_rates) {
+    for (std::size_t k = 0; k < parameters_.size(); ++k) {
+      if (!parameters_[k].is_same(own.parameter)) continue;
+      options_[k].lr = own.lr;
+      options_[k].eps = own.eps;
+    }
+  }
   // Gradients that somebody else left behind must not count as reached.
   for (at::Tensor& parameter : parameters_) parameter.mutable_grad() = at::Tensor();
 }
@@ -32,22 +44,23 @@ void Optimiser::step(const at::Tensor& loss) {
   for (std::size_t k = 0; k < parameters_.size(); ++k) {
     at::Tensor& gradient = parameters_[k].mutable_grad();
     if (!gradient.defined()) continue;
-    update(parameters_[k], gradient, moments_[k]);
+    update(parameters_[k], gradient, options_[k], moments_[k]);
     gradient = at::Tensor();  // the next backward pass hands its own over, without adding
   }
 }
 
-void Optimiser::update(at::Tensor& parameter, const at::Tensor& gradient, Moments& moments) const {
+void Optimiser::update(at::Tensor& parameter, const at::Tensor& gradient, const OptimiserOptions& options,
+                       Moments& moments) const {
   if (!moments.mean.defined()) {
     moments.mean = at::zeros_like(parameter);
     moments.mean_square = at::zeros_like(parameter);
   }
   const auto t = static_cast<double>(++moments.n_steps);
-  const double step_size = options_.lr / (1 - std::pow(beta1, t));
+  const double step_size = options.lr * (lr_ / first_lr_) / (1 - std::pow(beta1, t));
   const double root_correction = std::sqrt(1 - std::pow(beta2, t));
   if (one_pass_fits(parameter, gradient)) {
     const AdamStep step = {static_cast<float>(beta1),        static_cast<float>(beta2),
-                           static_cast<float>(options_.eps), static_cast<float>(options_.weight_decay),
+                           static_cast<float>(options.eps),  static_cast<float>(options.weight_decay),
                            static_cast<float>(step_size),    static_cast<float>(1 / root_correction)};
     const float* g = gradient.data_ptr<float>();
     float *p = parameter.data_ptr<float>(), *m = moments.mean.data_ptr<float>(),
@@ -57,10 +70,10 @@ void Optimiser::update(at::Tensor& parameter, const at::Tensor& gradient, Moment
     });
     return;
   }
-  const at::Tensor g = gradient.add(parameter, options_.weight_decay);
+  const at::Tensor g = gradient.add(parameter, options.weight_decay);
   moments.mean.mul_(beta1).add_(g, 1 - beta1);
   moments.mean_square.mul_(beta2).addcmul_(g, g, 1 - beta2);
-  parameter.addcdiv_(moments.mean, moments.mean_square.sqrt().div_(root_correction).add_(options_.eps), -step_size);
+  parameter.addcdiv_(moments.mean, moments.mean_square.sqrt().div_(root_correction).add_(options.eps), -step_size);
 }
 
 }  // namespace rscvi

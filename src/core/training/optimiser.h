@@ -12,24 +12,34 @@ namespace rscvi {
 // Over those of the parameters that the loss reaches; the rest (a dropout decoder that nobody uses) stays as it is.
 class Optimiser {
  public:
-  Optimiser(std::vector<at::Tensor> parameters, const OptimiserOptions& options);
+  // A parameter with a rate and an eps of its own.
+  struct OwnRate {
+    at::Tensor parameter;
+    double lr, eps;
+  };
+
+  Optimiser(std::vector<at::Tensor> parameters, const OptimiserOptions& options,
+            const std::vector<OwnRate>& own_rates = {});
 
   // Moves the parameters against the gradient of the loss, a scalar.
   void step(const at::Tensor& loss);
 
-  double lr() const { return options_.lr; }
-  void set_lr(double lr) { options_.lr = lr; }
+  // Of the parameters without one of their own, which change in the same proportion.
+  double lr() const { return lr_; }
+  void set_lr(double lr) { lr_ = lr; }
 
  private:
   struct Moments {
     at::Tensor mean, mean_square;  // of the gradient, laid out as the parameter; undefined before its first step
     std::int64_t n_steps = 0;
   };
-  void update(at::Tensor& parameter, const at::Tensor& gradient, Moments& moments) const;
+  void update(at::Tensor& parameter, const at::Tensor& gradient, const OptimiserOptions& options,
+              Moments& moments) const;
 
   std::vector<at::Tensor> parameters_;
+  std::vector<OptimiserOptions> options_;  // of each parameter
   std::vector<Moments> moments_;
-  OptimiserOptions options_;
+  double first_lr_, lr_;
 };
 
 }  // namespace rscvi

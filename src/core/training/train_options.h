@@ -19,6 +19,13 @@ struct OptimiserOptions {
   double weight_decay = 1e-6;  // L2 penalty, added to the gradient
 };
 
+// Learning rate and eps of the log dispersions alone. A gene's log dispersion has a gradient of a hundredth or so: with
+// the eps of the other weights, which is as large, it hardly moves.
+struct DispersionRate {
+  double lr = 1e-2;
+  double eps = 1e-8;
+};
+
 // How much the labels of cells count beside the counts, for models with a classifier.
 struct ClassificationOptions {
   double ratio = 50;            // weight of the classifier's loss
@@ -68,6 +75,7 @@ struct MonitoredSet {
 struct TrainOptions {
   std::int64_t n_epochs = 400;
   OptimiserOptions optimiser;
+  std::optional<DispersionRate> dispersion;  // none: as all other weights, as in scvi
   LrSchedule lr_schedule = LrSchedule::constant;  // cosine: not together with early stopping's reduce_lr_on_plateau
   std::int64_t batch_size = 128;
   KlWarmup kl_warmup;

@@ -19,6 +19,13 @@ constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr std::int64_t smallest_minibatch = 3;      // batch normalisation of one or two cells is noise
 constexpr std::int64_t smallest_monitored_set = 5;  // a mean over fewer cells says nothing
 
+// ln theta of each gene (and batch, or label), if it is among what is trained and is to have a rate of its own.
+std::vector<Optimiser::OwnRate> own_rates(torch::nn::Module& module, const TrainOptions& options) {
+  const at::Tensor* dispersions = module.named_parameters(/*recurse=*/false).find("px_r");
+  if (!options.dispersion || dispersions == nullptr) return {};
+  return {{*dispersions, options.dispersion->lr, options.dispersion->eps}};
+}
+
 // The state of one call of train().
 class Run {
  public:
@@ -32,7 +39,7 @@ class Run {
         monitoring_(random.split(stream::monitoring)),
         monitor_(monitor),
         trainable_(module_, options.trained),
-        optimiser_(trainable_.parameters(), options.optimiser) {
+        optimiser_(trainable_.parameters(), options.optimiser, own_rates(*module_, options)) {
     if (options.early_stopping) early_stopping_.emplace(*options.early_stopping);
     for (const auto& set : options.monitored) {
       for (const Metric metric : options.metrics) result_.metric_names.push_back(name_of(metric) + "_" + set.name);
