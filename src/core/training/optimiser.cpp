@@ -24,15 +24,24 @@ Optimiser::Optimiser(std::vector<at::Tensor> parameters, const OptimiserOptions&
     : parameters_(std::move(parameters)), moments_(parameters_.size()), options_(options) {
   // Gradients that somebody else left behind must not count as reached.
   for (at::Tensor& parameter : parameters_) parameter.mutable_grad() = at::Tensor();
+  if (parameters_.empty()) return;
+  if (options.by_operators || !parameters_.front().device().is_cpu()) by_operators_.emplace(parameters_, options);
 }
 
-void Optimiser::step(const at::Tensor& loss) {
+void Optimiser::step(const at::Tensor& loss, const at::Tensor& is_sound) {
   loss.backward();
   const at::NoGradGuard no_grad;
+  if (by_operators_) {
+    const at::Tensor sound = is_sound.defined() ? is_sound : at::ones({}, loss.options().dtype(at::kBool));
+    by_operators_->step(sound, options_.lr);
+    for (at::Tensor& parameter : parameters_) parameter.mutable_grad() = at::Tensor();
+    return;
+  }
+  const bool counts = !is_sound.defined() || is_sound.item<bool>();
   for (std::size_t k = 0; k < parameters_.size(); ++k) {
     at::Tensor& gradient = parameters_[k].mutable_grad();
     if (!gradient.defined()) continue;
-    update(parameters_[k], gradient, moments_[k]);
+    if (counts) update(parameters_[k], gradient, moments_[k]);
     gradient = at::Tensor();  // the next backward pass hands its own over, without adding
   }
 }

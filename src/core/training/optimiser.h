@@ -3,8 +3,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <vector>
 
+#include "core/training/device_adam.h"
 #include "core/training/train_options.h"
 
 namespace rscvi {
@@ -14,8 +16,9 @@ class Optimiser {
  public:
   Optimiser(std::vector<at::Tensor> parameters, const OptimiserOptions& options);
 
-  // Moves the parameters against the gradient of the loss, a scalar.
-  void step(const at::Tensor& loss);
+  // Moves the parameters against the gradient of the loss, a scalar. Given `is_sound`, a Boolean scalar where the loss
+  // is, and false, it leaves parameters and moments as they are; on a GPU the host does not look at it.
+  void step(const at::Tensor& loss, const at::Tensor& is_sound = {});
 
   double lr() const { return options_.lr; }
   void set_lr(double lr) { options_.lr = lr; }
@@ -29,6 +32,7 @@ class Optimiser {
 
   std::vector<at::Tensor> parameters_;
   std::vector<Moments> moments_;
+  std::optional<DeviceAdam> by_operators_;  // of parameters that are not on the CPU
   OptimiserOptions options_;
 };
 
