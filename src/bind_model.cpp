@@ -179,7 +179,8 @@ std::vector<double> model_fit_minibatches_cpp(SEXP model, Rcpp::List minibatches
   }
   return from_handle<Model>(model).fit_minibatches(
       cells, draws, kl_weight,
-      {option<double>(classification, "ratio"), option<bool>(classification, "double_softmax")}, {lr, eps, weight_decay}, to_seed(seed));
+      {option<double>(classification, "ratio"), option<bool>(classification, "double_softmax")},
+      {lr, eps, weight_decay}, to_seed(seed));
 }
 
 // [[Rcpp::export(rng = false)]]

@@ -46,8 +46,8 @@ double posterior_marginal_ll_cpp(Rcpp::List posterior, int n_samples, Rcpp::List
   return rscvi::api::negative_marginal_ll(to_posterior(posterior), n_samples, to_noise(noise), to_seed(seed));
 }
 
-// An array, or with `as_columns` a list of one vector a gene, for a data.frame: made of an array, it would take the same
-// memory again.
+// An array, or with `as_columns` a list of one vector a gene, for a data.frame: made of an array, it would take the
+// same memory again.
 // [[Rcpp::export(rng = false)]]
 SEXP posterior_sample_scale_cpp(Rcpp::List posterior, int n_samples, bool mean, bool as_columns, SEXP transform_batch,
                                 SEXP genes, double library_size, Rcpp::List noise, double seed) {

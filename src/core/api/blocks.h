@@ -11,7 +11,8 @@
 
 namespace rscvi::api {
 
-// Where a result lies: element (sample 0, cell 0) of each gene, and how far it is from there to the next sample and cell.
+// Where a result lies: element (sample 0, cell 0) of each gene, and how far it is from there to the next sample and
+// cell.
 template <class T>
 struct ResultArray {
   std::vector<T*> genes;

@@ -5,9 +5,10 @@
 //   #include "core/base/for_each_target.inl"
 //
 // within a namespace and after all other headers, instruction_set.h among them. In the kernels every function starts
-// with RSCVI_KERNEL (or RSCVI_KERNEL_HELPER, to be inlined), lambdas are out of the question (they would be of the portable
-// set), and vectors are those of vector_math.inl. Compiler flags for whole files would not do: the linker keeps one copy
-// of a standard library's inline function, and it could be one that this processor lacks the instructions for.
+// with RSCVI_KERNEL (or RSCVI_KERNEL_HELPER, to be inlined), lambdas are out of the question (they would be of the
+// portable set), and vectors are those of vector_math.inl. Compiler flags for whole files would not do: the linker
+// keeps one copy of a standard library's inline function, and it could be one that this processor lacks the
+// instructions for.
 
 // Vectors wider than a target's registers never cross a function that is not inlined.
 #pragma GCC diagnostic push

@@ -2,50 +2,67 @@
 
 #include <ATen/ATen.h>
 
+#include "core/base/device.h"
 #include "core/base/errors.h"
+#include "core/data/device_rows.h"
 
 namespace rscvi {
 namespace {
 
-CellMatrix read_counts(const CellSource& source, const std::int64_t* cells, std::int64_t n) {
+CellMatrix read_counts(const CellSource& source, const std::int64_t* cells, std::int64_t n, c10::Device device) {
   CsrBlock block;
   source.read(cells, n, block);
-  return CellMatrix(std::move(block), source.n_genes());
+  if (device.is_cpu()) return CellMatrix(std::move(block), source.n_genes());
+  const DeviceRows rows = send_rows(block, source.n_genes(), device);
+  const at::Tensor all = at::arange(n, rows.indptr.options());
+  return CellMatrix(dense_rows(rows, all, static_cast<std::int64_t>(block.value.size())));
 }
 
+// One column a vector of values; undefined if there is none.
 template <class T>
-at::Tensor select(const std::vector<T>& values, const std::int64_t* cells, std::int64_t n, at::ScalarType type) {
-  at::Tensor out = at::empty({n}, type);
-  T* to = out.data_ptr<T>();
-  for (std::int64_t r = 0; r < n; ++r) to[r] = values[cells[r]];
-  return out;
-}
-
-// One column a covariate; undefined if there is none.
-template <class T>
-at::Tensor select_columns(const std::vector<std::vector<T>>& covariates, const std::int64_t* cells, std::int64_t n,
+at::Tensor select_columns(const std::vector<const std::vector<T>*>& values, const std::int64_t* cells, std::int64_t n,
                           at::ScalarType type, c10::Device device) {
-  std::vector<at::Tensor> columns;
-  for (const auto& values : covariates) columns.push_back(select(values, cells, n, type));
-  return columns.empty() ? at::Tensor() : at::stack(columns, 1).to(device);
+  if (values.empty()) return at::Tensor();
+  const auto n_columns = static_cast<std::int64_t>(values.size());
+  const at::Tensor staged = staging_tensor({n, n_columns}, type, device);
+  T* to = staged.data_ptr<T>();
+  for (std::int64_t r = 0; r < n; ++r) {
+    for (const std::vector<T>* column : values) *to++ = (*column)[cells[r]];
+  }
+  return sent(staged, device);
+}
+
+template <class T>
+std::vector<const std::vector<T>*> all_of(const std::vector<std::vector<T>>& covariates) {
+  std::vector<const std::vector<T>*> out;
+  for (const auto& values : covariates) out.push_back(&values);
+  return out;
 }
 
 }  // namespace
 
+const CellSource& counts_of(const Dataset& dataset, CountsKind kind) {
+  if (kind == CountsKind::observed) return *dataset.counts;
+  if (dataset.corrupted) return *dataset.corrupted;
+  throw InvalidArgument("corrupted counts were asked for, but the data set has none; corrupt() makes them");
+}
+
+Minibatch gather_without_counts(const Dataset& dataset, const std::int64_t* cells, std::int64_t n, c10::Device device) {
+  Minibatch out;
+  out.local_l_mean = select_columns<float>({&dataset.local_mean}, cells, n, at::kFloat, device);
+  out.local_l_var = select_columns<float>({&dataset.local_var}, cells, n, at::kFloat, device);
+  out.batch_index = select_columns<std::int64_t>({&dataset.batch}, cells, n, at::kLong, device).squeeze(1);
+  out.label = select_columns<std::int64_t>({&dataset.label}, cells, n, at::kLong, device).squeeze(1);
+  out.categorical = select_columns(all_of(dataset.categorical), cells, n, at::kLong, device);
+  out.continuous = select_columns(all_of(dataset.continuous), cells, n, at::kDouble, device);
+  return out;
+}
+
 Minibatch gather_minibatch(const Dataset& dataset, const std::int64_t* cells, std::int64_t n, CountsKind kind,
                            c10::Device device) {
-  if (kind == CountsKind::corrupted && !dataset.corrupted) {
-    throw InvalidArgument("corrupted counts were asked for, but the data set has none; corrupt() makes them");
-  }
-  const CellSource& source = kind == CountsKind::corrupted ? *dataset.corrupted : *dataset.counts;
-  Minibatch minibatch;
-  minibatch.x = read_counts(source, cells, n).to(device);
-  minibatch.local_l_mean = select(dataset.local_mean, cells, n, at::kFloat).unsqueeze(1).to(device);
-  minibatch.local_l_var = select(dataset.local_var, cells, n, at::kFloat).unsqueeze(1).to(device);
-  minibatch.batch_index = select(dataset.batch, cells, n, at::kLong).to(device);
-  minibatch.label = select(dataset.label, cells, n, at::kLong).to(device);
-  minibatch.categorical = select_columns(dataset.categorical, cells, n, at::kLong, device);
-  minibatch.continuous = select_columns(dataset.continuous, cells, n, at::kDouble, device);
+  const CellSource& source = counts_of(dataset, kind);
+  Minibatch minibatch = gather_without_counts(dataset, cells, n, device);
+  minibatch.x = read_counts(source, cells, n, device);
   return minibatch;
 }
 

@@ -19,8 +19,15 @@ struct Minibatch : Conditions {
 
 enum class CountsKind { observed, corrupted };
 
-// Gathers cells[0 .. n - 1] in that order, on `device`.
+// InvalidArgument if there are none of that kind.
+const CellSource& counts_of(const Dataset& dataset, CountsKind kind);
+
+// Gathers cells[0 .. n - 1] in that order, on `device`. To a GPU counts go compressed, are made dense there, and the
+// host does not wait: it gathers the next minibatch while the device works on this one. Untested on a GPU.
 Minibatch gather_minibatch(const Dataset& dataset, const std::int64_t* cells, std::int64_t n, CountsKind kind,
                            c10::Device device);
+
+// The same, but x stays undefined.
+Minibatch gather_without_counts(const Dataset& dataset, const std::int64_t* cells, std::int64_t n, c10::Device device);
 
 }  // namespace rscvi

@@ -31,7 +31,8 @@ at::Tensor LabelledVaeImpl::kl_of_labels(const at::Tensor& log_q) const {
 }
 
 at::Tensor every_label(std::int64_t n_labels, std::int64_t n_cells, c10::Device device) {
-  return at::arange(n_labels, at::TensorOptions(at::kLong).device(device)).repeat_interleave(n_cells);
+  const at::Tensor labels = at::arange(n_labels, at::TensorOptions(at::kLong).device(device));
+  return labels.unsqueeze(1).repeat({1, n_cells}).view(-1);  // repeat_interleave() has the host read a size
 }
 
 at::Tensor average_over_labels(const at::Tensor& values, const at::Tensor& q) {

@@ -36,9 +36,9 @@ at::Tensor ScanviImpl::classify_z1(const at::Tensor& z1, RandomStream& random) {
   const at::Tensor log_q = classifier_->forward(z1, random);
   if (!classifier_groups_) return log_q;
   const at::Tensor log_group = classifier_groups_->forward(z1, random);
-  const at::Tensor group = group_of_label_.to(z1.device());
-  const at::Tensor share = at::zeros_like(log_group).index_add(1, group, at::exp(log_q));
-  return log_q + (log_group - at::log(share + smallest_share)).index_select(1, group);
+  group_of_label_ = group_of_label_.to(z1.device());  // once: a GPU is waited for
+  const at::Tensor share = at::zeros_like(log_group).index_add(1, group_of_label_, at::exp(log_q));
+  return log_q + (log_group - at::log(share + smallest_share)).index_select(1, group_of_label_);
 }
 
 at::Tensor ScanviImpl::classify(const CellMatrix& x, const Conditions& conditions, RandomStream& random) {

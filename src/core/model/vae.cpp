@@ -52,12 +52,14 @@ std::shared_ptr<CountDecoder> make_decoder(const VaeOptions& options, RandomStre
 }
 
 // (value - mean) / sd of each continuous covariate; single precision comes last, as values may be large and near each
-// other.
+// other. Column by column: a GPU gets single numbers along with what to do, but would be waited for with a tensor.
 at::Tensor standardised(const std::vector<ContinuousCovariate>& covariates, const at::Tensor& values) {
-  std::vector<double> mean, sd;
-  for (const ContinuousCovariate& covariate : covariates) mean.push_back(covariate.mean), sd.push_back(covariate.sd);
-  const auto row = [&](const std::vector<double>& x) { return at::tensor(x, values.options()).unsqueeze(0); };
-  return ((values - row(mean)) / row(sd)).to(at::kFloat);
+  std::vector<at::Tensor> columns;
+  for (const ContinuousCovariate& covariate : covariates) {
+    const at::Tensor column = values.select(1, static_cast<std::int64_t>(columns.size()));
+    columns.push_back((column - covariate.mean) / covariate.sd);
+  }
+  return at::stack(columns, 1).to(at::kFloat);
 }
 
 // ln of the number of counts, (B, 1); 0 for a cell without any, as the prior of the library takes it.

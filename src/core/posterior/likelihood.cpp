@@ -9,7 +9,20 @@
 namespace rscvi {
 namespace {
 
-double total_of(const at::Tensor& per_cell) { return per_cell.sum(at::kDouble).item<double>(); }
+// A sum over cells, in double, that stays on their device until it is read: reading waits for the device.
+class CellSum {
+ public:
+  void add(const at::Tensor& per_cell) {
+    const at::Tensor sum = per_cell.sum(at::kDouble);
+    total_ = total_.defined() ? total_.add_(sum) : sum;
+  }
+  double mean(std::int64_t n_cells) const {
+    return (total_.defined() ? total_.item<double>() : 0) / static_cast<double>(n_cells);
+  }
+
+ private:
+  at::Tensor total_;
+};
 
 // Draws that are decoded at a time: enough to be worth the calls, few enough for the cache.
 constexpr std::int64_t rows_at_once = 256;
@@ -37,23 +50,23 @@ Noise pick_draws(const Noise& noise, std::int64_t first, std::int64_t n) {
 MeanLossTerms mean_loss_terms(const Posterior& posterior, const Noise& noise, RandomStream& random) {
   Vae model = posterior.model;
   const EvaluationScope evaluation(model);
-  MeanLossTerms total;
+  CellSum reconst_loss, kl_z, kl_l, kl_z1;
   for_each_minibatch(posterior, [&](const Minibatch& minibatch, std::int64_t start) {
     const LossTerms terms = model->loss_terms(minibatch, slice(noise, start, minibatch.size()), random);
-    total.reconst_loss += total_of(terms.reconst_loss);
-    total.kl_z += total_of(terms.kl_z);
-    total.kl_l += total_of(terms.kl_l);
-    if (terms.kl_z1.defined()) total.kl_z1 += total_of(terms.kl_z1);
+    reconst_loss.add(terms.reconst_loss);
+    kl_z.add(terms.kl_z);
+    kl_l.add(terms.kl_l);
+    if (terms.kl_z1.defined()) kl_z1.add(terms.kl_z1);
   });
-  const auto n = static_cast<double>(posterior.n_cells());
-  return {total.reconst_loss / n, total.kl_z / n, total.kl_l / n, total.kl_z1 / n};
+  const std::int64_t n = posterior.n_cells();
+  return {reconst_loss.mean(n), kl_z.mean(n), kl_l.mean(n), kl_z1.mean(n)};
 }
 
 double negative_marginal_ll(const Posterior& posterior, std::int64_t n_samples, const Noise& noise,
                             RandomStream& random) {
   Vae model = posterior.model;
   const EvaluationScope evaluation(model);
-  double total = 0;
+  CellSum total;
   for_each_minibatch(posterior, [&](const Minibatch& minibatch, std::int64_t start) {
     const EncodedCells encoded = model->encode(minibatch.x, minibatch, random);
     const Noise part = slice(noise, start, minibatch.size());
@@ -64,9 +77,9 @@ double negative_marginal_ll(const Posterior& posterior, std::int64_t n_samples, 
       weights.push_back(log_weights(*model, minibatch, encoded, n, pick_draws(part, s, n), random));
     }
     const at::Tensor log_sum = at::logsumexp(at::cat(weights).to(at::kDouble), 0);
-    total += total_of(log_sum - std::log(static_cast<double>(n_samples)));
+    total.add(log_sum - std::log(static_cast<double>(n_samples)));
   });
-  return -total / static_cast<double>(posterior.n_cells());
+  return -total.mean(posterior.n_cells());
 }
 
 }  // namespace rscvi

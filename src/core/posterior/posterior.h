@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/base/errors.h"
-#include "core/data/minibatch.h"
+#include "core/data/device_cells.h"
 #include "core/model/vae.h"
 
 namespace rscvi {
@@ -18,6 +18,7 @@ struct Posterior {
   std::vector<std::int64_t> cells;  // 0-based, in the order of the results; a cell may occur twice
   std::int64_t batch_size = 128;
   CountsKind counts = CountsKind::observed;
+  std::shared_ptr<const DeviceCells> on_device;  // those counts, where the model is, if they are there
   std::function<void()> poll;  // called now and then, if there is one; what it throws ends the work
 
   std::int64_t n_cells() const { return static_cast<std::int64_t>(cells.size()); }
@@ -52,8 +53,8 @@ void for_each_minibatch(const Posterior& posterior, Visit&& visit) {
   for (std::int64_t start = 0; start < posterior.n_cells(); start += posterior.batch_size) {
     if (posterior.poll) posterior.poll();
     const std::int64_t size = std::min(posterior.batch_size, posterior.n_cells() - start);
-    Minibatch minibatch =
-        gather_minibatch(*posterior.dataset, posterior.cells.data() + start, size, posterior.counts, device);
+    Minibatch minibatch = gather_minibatch(posterior.on_device.get(), *posterior.dataset,
+                                           posterior.cells.data() + start, size, posterior.counts, device);
     fill_in_labels(posterior.model, minibatch);
     visit(minibatch, start);
   }

@@ -13,12 +13,12 @@ namespace rscvi {
 ClassifierPlan::ClassifierPlan(CellClassifier classifier, std::shared_ptr<const Dataset> dataset,
                                const TrainOptions& options, bool double_softmax, const RandomStream& random)
     : classifier_(std::move(classifier)),
-      data_(std::move(dataset), options),
+      data_(std::move(dataset), options, classifier_.device()),
       double_softmax_(double_softmax),
       random_(random.split(stream::training)) {}
 
 at::Tensor ClassifierPlan::loss(const std::int64_t* cells, std::int64_t n_cells, double) {
-  const Minibatch minibatch = data_.gather(cells, n_cells, classifier_.device());
+  const Minibatch minibatch = data_.gather(cells, n_cells);
   const at::Tensor log_q = classifier_.log_probabilities(minibatch.x, minibatch, random_);
   return cross_entropy(log_q, minibatch.label, double_softmax_);
 }

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/training/adam_kernel.h"
@@ -27,24 +28,39 @@ Optimiser::Optimiser(std::vector<at::Tensor> parameters, const OptimiserOptions&
       moments_(parameters_.size()),
       first_lr_(options.lr),
       lr_(options.lr) {
-  for (const OwnRate& own : own_rates) {
-    for (std::size_t k = 0; k < parameters_.size(); ++k) {
-      if (!parameters_[k].is_same(own.parameter)) continue;
-      options_[k].lr = own.lr;
-      options_[k].eps = own.eps;
+  const bool by_operators =
+      options.by_operators || (!parameters_.empty() && !parameters_.front().device().is_cpu());
+  std::vector<at::Tensor> others;
+  for (std::size_t k = 0; k < parameters_.size(); ++k) {
+    const auto own = std::find_if(own_rates.begin(), own_rates.end(),
+                                  [&](const OwnRate& rate) { return rate.parameter.is_same(parameters_[k]); });
+    if (own == own_rates.end()) {
+      others.push_back(parameters_[k]);
+      continue;
     }
+    options_[k].lr = own->lr;
+    options_[k].eps = own->eps;
+    if (by_operators) by_operators_.push_back({DeviceAdam({parameters_[k]}, options_[k]), own->lr});
   }
+  if (by_operators && !others.empty()) by_operators_.push_back({DeviceAdam(others, options), options.lr});
   // Gradients that somebody else left behind must not count as reached.
   for (at::Tensor& parameter : parameters_) parameter.mutable_grad() = at::Tensor();
 }
 
-void Optimiser::step(const at::Tensor& loss) {
+void Optimiser::step(const at::Tensor& loss, const at::Tensor& is_sound) {
   loss.backward();
   const at::NoGradGuard no_grad;
+  if (!by_operators_.empty()) {
+    const at::Tensor sound = is_sound.defined() ? is_sound : at::ones({}, loss.options().dtype(at::kBool));
+    for (ByOperators& part : by_operators_) part.adam.step(sound, part.lr * (lr_ / first_lr_));
+    for (at::Tensor& parameter : parameters_) parameter.mutable_grad() = at::Tensor();
+    return;
+  }
+  const bool counts = !is_sound.defined() || is_sound.item<bool>();
   for (std::size_t k = 0; k < parameters_.size(); ++k) {
     at::Tensor& gradient = parameters_[k].mutable_grad();
     if (!gradient.defined()) continue;
-    update(parameters_[k], gradient, options_[k], moments_[k]);
+    if (counts) update(parameters_[k], gradient, options_[k], moments_[k]);
     gradient = at::Tensor();  // the next backward pass hands its own over, without adding
   }
 }

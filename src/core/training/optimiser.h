@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "core/training/device_adam.h"
 #include "core/training/train_options.h"
 
 namespace rscvi {
@@ -21,8 +22,9 @@ class Optimiser {
   Optimiser(std::vector<at::Tensor> parameters, const OptimiserOptions& options,
             const std::vector<OwnRate>& own_rates = {});
 
-  // Moves the parameters against the gradient of the loss, a scalar.
-  void step(const at::Tensor& loss);
+  // Moves the parameters against the gradient of the loss, a scalar. Given `is_sound`, a Boolean scalar where the loss
+  // is, and false, it leaves parameters and moments as they are; on a GPU the host does not look at it.
+  void step(const at::Tensor& loss, const at::Tensor& is_sound = {});
 
   // Of the parameters without one of their own, which change in the same proportion.
   double lr() const { return lr_; }
@@ -39,6 +41,11 @@ class Optimiser {
   std::vector<at::Tensor> parameters_;
   std::vector<OptimiserOptions> options_;  // of each parameter
   std::vector<Moments> moments_;
+  struct ByOperators {
+    DeviceAdam adam;
+    double lr;
+  };
+  std::vector<ByOperators> by_operators_;  // one a rate, of parameters that are not on the CPU
   double first_lr_, lr_;
 };
 

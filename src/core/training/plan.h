@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "core/base/random.h"
-#include "core/data/minibatch.h"
+#include "core/data/device_cells.h"
 #include "core/training/train_options.h"
 
 namespace rscvi {
@@ -42,14 +42,16 @@ class Plan {
   virtual bool is_sound(const std::int64_t* cells, std::int64_t n_cells, RandomStream& random) = 0;
 };
 
-// The cells that a plan works on.
+// The cells that a plan works on, for a module on `device`.
 struct PlanData {
   std::shared_ptr<const Dataset> dataset;
   CountsKind counts = CountsKind::observed;
   std::int64_t batch_size = 128;
+  c10::Device device;
+  std::shared_ptr<const DeviceCells> on_device;  // null where they do not fit, or need not be: on the CPU
 
-  PlanData(std::shared_ptr<const Dataset> cells, const TrainOptions& options);
-  Minibatch gather(const std::int64_t* cells, std::int64_t n_cells, c10::Device device) const;
+  PlanData(std::shared_ptr<const Dataset> cells, const TrainOptions& options, c10::Device device);
+  Minibatch gather(const std::int64_t* cells, std::int64_t n_cells) const;
 };
 
 }  // namespace rscvi

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "core/base/device.h"
 #include "core/base/errors.h"
 #include "core/training/objective.h"
 #include "core/training/optimiser.h"
@@ -73,16 +74,21 @@ at::Tensor SemiSupervisedPlan::joint_loss(const Minibatch& minibatch, double kl_
 // Cells of the labelled set with their label, all others without.
 at::Tensor SemiSupervisedPlan::alternate_loss(const Minibatch& minibatch, const std::int64_t* cells,
                                               double kl_weight) {
-  std::vector<std::int64_t> known;
-  for (std::int64_t k = 0; k < minibatch.size(); ++k) known.push_back(has_label_[cells[k]] ? 1 : 0);
-  const at::Tensor is_known = at::tensor(known, at::kLong).to(at::kBool).to(model_->device());
+  const c10::Device device = model_->device();
+  const at::Tensor staged = staging_tensor({minibatch.size()}, at::kBool, device);
+  std::int64_t n_known = 0;
+  for (std::int64_t k = 0; k < minibatch.size(); ++k) {
+    staged.data_ptr<bool>()[k] = has_label_[cells[k]];
+    n_known += has_label_[cells[k]] ? 1 : 0;
+  }
+  const at::Tensor is_known = sent(staged, device);
   const auto objective = [&](const LossTerms& terms) { return model_->objective(terms, kl_weight); };
-  if (!is_known.any().item<bool>()) return unlabelled_loss(*model_, minibatch, Noise(), kl_weight, random_);
+  if (n_known == 0) return unlabelled_loss(*model_, minibatch, Noise(), kl_weight, random_);
   // Label 0 stands in where there is none: that cell's loss is not taken from here.
   Minibatch labelled = minibatch;
   labelled.label = at::where(is_known, minibatch.label, at::zeros_like(minibatch.label));
   const at::Tensor with_label = objective(model_->loss_terms(labelled, Noise(), random_));
-  if (is_known.all().item<bool>()) return with_label.mean();
+  if (n_known == minibatch.size()) return with_label.mean();
   const at::Tensor without = objective(model_->unlabelled_loss_terms(minibatch, Noise(), random_));
   return at::where(is_known, with_label, without).mean();
 }

@@ -17,6 +17,7 @@ struct OptimiserOptions {
   double lr = 1e-3;
   double eps = 0.01;           // of Adam; unusually large, as in scvi
   double weight_decay = 1e-6;  // L2 penalty, added to the gradient
+  bool by_operators = false;   // as ever on a GPU (device_adam.h); true: on the CPU too, for tests
 };
 
 // Learning rate and eps of the log dispersions alone. A gene's log dispersion has a gradient of a hundredth or so: with
@@ -103,7 +104,17 @@ struct TrainOptions {
   TrainedPart trained;
 
   std::int64_t max_nans = 10;  // so many minibatches in a row without a finite loss end training
+
+  // What follows is decided by the device that the module is on; tests set it on the CPU. Untested on a GPU.
+  // true: the losses of an epoch are read when it is over, and its minibatches without a finite loss, which are stepped
+  // over as ever, are counted then: between the steps nothing waits for the device. Default: on a GPU.
+  std::optional<bool> deferred_checks;
+  // Counts that take up to so many bytes, 8 an entry that is stored, are kept on the module's device as a whole
+  // (data/device_cells.h); others are sent minibatch by minibatch. Default: largest_on_gpu there, 0 on the CPU.
+  std::optional<std::int64_t> largest_on_device;
 };
+
+constexpr std::int64_t largest_on_gpu = std::int64_t{4} << 30;
 
 enum class TrainStatus { completed, stopped_early, interrupted, diverged };
 

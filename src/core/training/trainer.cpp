@@ -8,6 +8,7 @@
 
 #include "core/base/errors.h"
 #include "core/model/state.h"
+#include "core/training/deferred_losses.h"
 #include "core/training/optimiser.h"
 #include "core/training/trainable.h"
 #include "core/training/vae_plan.h"
@@ -15,15 +16,20 @@
 namespace rscvi {
 namespace {
 
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
 constexpr std::int64_t smallest_minibatch = 3;      // batch normalisation of one or two cells is noise
 constexpr std::int64_t smallest_monitored_set = 5;  // a mean over fewer cells says nothing
 
 // ln theta of each gene (and batch, or label), if it is among what is trained and is to have a rate of its own.
 std::vector<Optimiser::OwnRate> own_rates(torch::nn::Module& module, const TrainOptions& options) {
-  const at::Tensor* dispersions = module.named_parameters(/*recurse=*/false).find("px_r");
+  const auto parameters = module.named_parameters(/*recurse=*/false);
+  const at::Tensor* dispersions = parameters.find("px_r");
   if (!options.dispersion || dispersions == nullptr) return {};
   return {{*dispersions, options.dispersion->lr, options.dispersion->eps}};
+}
+
+bool are_on_gpu(const std::vector<at::Tensor>& parameters) {
+  return !parameters.empty() && !parameters.front().device().is_cpu();
 }
 
 // The state of one call of train().
@@ -39,7 +45,8 @@ class Run {
         monitoring_(random.split(stream::monitoring)),
         monitor_(monitor),
         trainable_(module_, options.trained),
-        optimiser_(trainable_.parameters(), options.optimiser, own_rates(*module_, options)) {
+        optimiser_(trainable_.parameters(), options.optimiser, own_rates(*module_, options)),
+        checks_are_deferred_(options.deferred_checks.value_or(are_on_gpu(trainable_.parameters()))) {
     if (options.early_stopping) early_stopping_.emplace(*options.early_stopping);
     for (const auto& set : options.monitored) {
       for (const Metric metric : options.metrics) result_.metric_names.push_back(name_of(metric) + "_" + set.name);
@@ -94,39 +101,59 @@ class Run {
     std::vector<std::int64_t> cells(order.size());
     for (std::size_t k = 0; k < order.size(); ++k) cells[k] = train_cells_[order[k]];
 
-    double loss_sum = 0, cells_seen = 0;
+    loss_sum_ = cells_seen_ = 0;
     const auto n = static_cast<std::int64_t>(cells.size());
-    for (std::int64_t start = 0; start < n; start += options_.batch_size) {
+    for (std::int64_t start = 0; start < n && result_.status == TrainStatus::completed; start += options_.batch_size) {
       const std::int64_t size = std::min(options_.batch_size, n - start);
       if (size < smallest_minibatch) continue;
       if (monitor_.should_stop()) {
         result_.status = TrainStatus::interrupted;
         break;
       }
-      const double loss = step(cells.data() + start, size, options_.kl_warmup.weight(epoch - 1, result_.iterations));
-      if (result_.status == TrainStatus::diverged) break;
-      if (!std::isfinite(loss)) continue;
-      loss_sum += loss * static_cast<double>(size);
-      cells_seen += static_cast<double>(size);
+      step(cells.data() + start, size, options_.kl_warmup.weight(epoch - 1, result_.iterations));
     }
+    look_at_deferred();
     if (result_.status == TrainStatus::completed) plan_.end_epoch();
-    return cells_seen > 0 ? loss_sum / cells_seen : nan;
+    return cells_seen_ > 0 ? loss_sum_ / cells_seen_ : nan;
   }
 
   // A minibatch without a finite loss is not stepped on: its gradients would spoil every weight for good.
-  double step(const std::int64_t* cells, std::int64_t size, double kl_weight) {
+  void step(const std::int64_t* cells, std::int64_t size, double kl_weight) {
     const at::Tensor loss = plan_.loss(cells, size, kl_weight);
-    const double value = loss.item<double>();
     ++result_.iterations;
-    if (std::isfinite(value)) {
+    if (checks_are_deferred_) {
+      deferred_.add(loss.detach(), size);
+      optimiser_.step(loss, loss.detach().abs() < infinity);
+      trainable_.restore_frozen_columns();
+      return;
+    }
+    const double value = loss.item<double>();
+    look_at(value, size);
+    if (!std::isfinite(value)) return;
+    optimiser_.step(loss);
+    trainable_.restore_frozen_columns();
+  }
+
+  void look_at(double loss, std::int64_t size) {
+    if (std::isfinite(loss)) {
       nans_in_a_row_ = 0;
       accept_untried_state();
-      optimiser_.step(loss);
-      trainable_.restore_frozen_columns();
+      loss_sum_ += loss * static_cast<double>(size);
+      cells_seen_ += static_cast<double>(size);
     } else if (++nans_in_a_row_ >= options_.max_nans) {
       result_.status = TrainStatus::diverged;
     }
-    return value;
+  }
+
+  // As if they had been looked at one by one. Steps after divergence do not count: their weights are put back.
+  void look_at_deferred() {
+    const std::vector<SeenLoss> losses = deferred_.take();
+    for (std::size_t k = 0; k < losses.size(); ++k) {
+      look_at(losses[k].value, losses[k].n_cells);
+      if (result_.status != TrainStatus::diverged) continue;
+      result_.iterations -= static_cast<std::int64_t>(losses.size() - k - 1);
+      return;
+    }
   }
 
   // Weights can be finite and still so large that every loss is not: the end of an epoch is sound, and worth going back
@@ -219,7 +246,10 @@ class Run {
   State last_sound_state_, untried_state_, best_state_;
   std::int64_t untried_epoch_ = 0;
   MetricValues watched_;  // of the set that they look at, after the last epoch
-  double best_value_ = std::numeric_limits<double>::infinity();
+  double best_value_ = infinity;
+  bool checks_are_deferred_;
+  DeferredLosses deferred_;
+  double loss_sum_ = 0, cells_seen_ = 0;  // of this epoch, where the loss was finite
   std::int64_t nans_in_a_row_ = 0;
   TrainResult result_;
 };
@@ -238,23 +268,6 @@ void check_watched_set(const TrainOptions& options) {
 }
 
 }  // namespace
-
-std::string name_of(Metric metric) {
-  switch (metric) {
-    case Metric::elbo: return "elbo";
-    case Metric::accuracy: return "accuracy";
-    default: return "reconstruction_error";
-  }
-}
-
-bool smaller_is_better(Metric metric) { return metric != Metric::accuracy; }
-
-Metric parse_metric(const std::string& option, const std::string& name) {
-  for (const Metric metric : {Metric::elbo, Metric::reconstruction_error, Metric::accuracy}) {
-    if (name == name_of(metric)) return metric;
-  }
-  throw InvalidArgument(option + " must be \"elbo\", \"reconstruction_error\" or \"accuracy\", not \"" + name + "\"");
-}
 
 TrainResult train(Plan& plan, const std::vector<std::int64_t>& train_cells, const TrainOptions& options,
                   const RandomStream& random, Monitor& monitor) {

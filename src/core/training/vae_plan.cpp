@@ -37,10 +37,10 @@ class UnsupervisedPlan final : public VaePlan {
 }  // namespace
 
 VaePlan::VaePlan(Vae model, std::shared_ptr<const Dataset> dataset, const TrainOptions& options)
-    : model_(std::move(model)), data_(std::move(dataset), options) {}
+    : model_(std::move(model)), data_(std::move(dataset), options, model_->device()) {}
 
 Minibatch VaePlan::gather(const std::int64_t* cells, std::int64_t n_cells) const {
-  return data_.gather(cells, n_cells, model_->device());
+  return data_.gather(cells, n_cells);
 }
 
 MetricValues VaePlan::evaluate(const std::vector<std::int64_t>& cells, const std::vector<Metric>& wanted,
@@ -51,6 +51,7 @@ MetricValues VaePlan::evaluate(const std::vector<std::int64_t>& cells, const std
   posterior.cells = cells;
   posterior.batch_size = data_.batch_size;
   posterior.counts = data_.counts;
+  posterior.on_device = data_.on_device;
   const auto wants = [&](Metric metric) { return std::find(wanted.begin(), wanted.end(), metric) != wanted.end(); };
   MetricValues values;
   if (wants(Metric::elbo) || wants(Metric::reconstruction_error)) {

@@ -85,7 +85,8 @@ TEST_CASE("fully connected: a covariate with columns must be given") {
   options.covariates.n_categories = {1, 3};
   FullyConnected block = make_block(options);
   RandomStream random(1);
-  const char* message = "the model was built with a batch, label or covariate of 3 categories, but the cells' codes were not given";
+  const char* message = "the model was built with a batch, label or covariate of 3 categories, but the cells' codes "
+                        "were not given";
   const at::Tensor x = cells(5, 4), codes = at::zeros({5}, at::kLong);
   CHECK_THROWS_WITH_AS(block->forward(x, {}, random), message, InvalidArgument);
   CHECK_THROWS_WITH_AS(block->forward(x, {{codes}}, random), message, InvalidArgument);

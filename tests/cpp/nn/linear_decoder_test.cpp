@@ -139,6 +139,7 @@ TEST_CASE("linear decoder: the dropout's normalisation counts every training min
 TEST_CASE("linear decoder: a covariate with columns must be given") {
   Scene scene(options_with(/*use_batch_norm=*/true, /*bias=*/false));
   CHECK_THROWS_WITH_AS(scene.decoder->forward(scene.z, {{at::Tensor(), scene.first}}, all_wanted(), scene.random),
-                       "the model was built with a batch, label or covariate of 3 categories, but the cells' codes were not given",
+                       "the model was built with a batch, label or covariate of 3 categories, but the cells' codes "
+                       "were not given",
                        InvalidArgument);
 }

@@ -4,6 +4,7 @@
 
 #include "core/training/trainer.h"
 #include "helpers.h"
+#include "host_reads.h"
 
 using namespace rscvi;
 using namespace rscvi::test;
@@ -172,4 +173,14 @@ TEST_CASE("marginal likelihood: the size of minibatches does not matter, the see
   CHECK(marginal(posterior_of(model, toy, 7), 4, noise) == doctest::Approx(whole).epsilon(1e-6));
   CHECK(marginal(posterior_of(model, toy), 4, Noise(), 1) == marginal(posterior_of(model, toy), 4, Noise(), 1));
   CHECK(marginal(posterior_of(model, toy), 4, Noise(), 1) != marginal(posterior_of(model, toy), 4, Noise(), 2));
+}
+
+TEST_CASE("likelihood: the host reads sums alone, however many minibatches there are") {
+  const Toy toy = toy_data();
+  const Vae model = scrambled_model(toy_options());
+  for (const std::int64_t batch_size : {60, 7}) {
+    const Posterior posterior = posterior_of(model, toy, batch_size);
+    CHECK(host_reads([&] { losses(posterior); }) == 3);
+    CHECK(host_reads([&] { marginal(posterior, 5); }) == 1);
+  }
 }

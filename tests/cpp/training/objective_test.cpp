@@ -92,7 +92,8 @@ TEST_CASE("objective: without labels, the mean over cells, warm-up included") {
 TEST_CASE("objective: the classifier's loss is the mean of -ln of the labels' probabilities, or of their softmax") {
   for (const ModelType type : {ModelType::vaec, ModelType::scanvi}) {
     Scene scene(type);
-    const std::vector<double> q = values_of(at::exp(scene.model->classify(scene.minibatch.x, scene.minibatch, scene.random)));
+    const at::Tensor log_q = scene.model->classify(scene.minibatch.x, scene.minibatch, scene.random);
+    const std::vector<double> q = values_of(at::exp(log_q));
     double once = 0, twice = 0;
     for (std::int64_t cell = 0; cell < n_cells; ++cell) {
       const double* row = q.data() + 3 * cell;

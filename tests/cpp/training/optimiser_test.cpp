@@ -82,24 +82,27 @@ TEST_CASE("optimiser: a lower learning rate holds from the next step on") {
 }
 
 TEST_CASE("optimiser: a parameter with a rate and an eps of its own moves as if it were alone with them") {
-  OptimiserOptions options;
-  options.lr = 0.02;
-  std::vector<at::Tensor> together = parameters(at::kFloat), alone = parameters(at::kFloat);
-  Optimiser both(together, options, {{together[1], 0.3, 1e-8}});
-  OptimiserOptions own = options;
-  own.lr = 0.3;
-  own.eps = 1e-8;
-  Optimiser first({alone[0]}, options), second({alone[1]}, own);
-  // The two losses share no parameter, so that each optimiser sees the same gradients.
-  const auto of_first = [](const at::Tensor& p) { return at::exp(p * 0.3).sum(); };
-  const auto of_second = [](const at::Tensor& p, int step) { return (p - step).square().sum() * 1e-3; };
-  for (int step = 0; step < 10; ++step) {
-    if (step == 5) both.set_lr(0.01), first.set_lr(0.01), second.set_lr(0.15);  // in proportion
-    both.step(of_first(together[0]) + of_second(together[1], step));
-    first.step(of_first(alone[0]));
-    second.step(of_second(alone[1], step));
+  for (const bool by_operators : {false, true}) {
+    OptimiserOptions options;
+    options.by_operators = by_operators;
+    options.lr = 0.02;
+    std::vector<at::Tensor> together = parameters(at::kFloat), alone = parameters(at::kFloat);
+    Optimiser both(together, options, {{together[1], 0.3, 1e-8}});
+    OptimiserOptions own = options;
+    own.lr = 0.3;
+    own.eps = 1e-8;
+    Optimiser first({alone[0]}, options), second({alone[1]}, own);
+    // The two losses share no parameter, so that each optimiser sees the same gradients.
+    const auto of_first = [](const at::Tensor& p) { return at::exp(p * 0.3).sum(); };
+    const auto of_second = [](const at::Tensor& p, int step) { return (p - step).square().sum() * 1e-3; };
+    for (int step = 0; step < 10; ++step) {
+      if (step == 5) both.set_lr(0.01), first.set_lr(0.01), second.set_lr(0.15);  // in proportion
+      both.step(of_first(together[0]) + of_second(together[1], step));
+      first.step(of_first(alone[0]));
+      second.step(of_second(alone[1], step));
+    }
+    CHECK(both.lr() == 0.01);
+    CHECK(at::equal(together[0], alone[0]));
+    CHECK(max_relative_difference(together[1], alone[1]) < 1e-6);
   }
-  CHECK(both.lr() == 0.01);
-  CHECK(at::equal(together[0], alone[0]));
-  CHECK(max_relative_difference(together[1], alone[1]) < 1e-6);
 }
