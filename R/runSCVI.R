@@ -17,7 +17,8 @@
 #' @param covariates names of columns of `colData(x)` that the model is conditioned on beside the batch, or a data.frame
 #'   with one row a cell; see [GeneExpressionDataset()].
 #' @param seed integer that decides everything random: weights, split and training; `NULL` draws one from R's generator.
-#' @param verbose show progress; `NULL`: in interactive sessions, but not while knitting.
+#' @param verbose show progress, and at the end in one line what [diagnose()] thinks of the fit; `NULL`: in interactive
+#'   sessions, but not while knitting.
 #' @param ... further arguments of [VAE()], [UnsupervisedTrainer()] and [train()], such as `reconstruction_loss = "nb"`,
 #'   `train_size = 0.8` or `lr = 2e-3`; for the generic, those of the methods.
 #' @return `x`, a `SingleCellExperiment`, with `reducedDim(x, name)`: a matrix of cells x n_latent.
@@ -45,7 +46,9 @@ setMethod("runSCVI", "ANY", function(x, batch = NULL, labels = NULL, assay.type 
     vae <- do.call(VAE, c(list(dataset, n_latent = n_latent, seed = seed), arguments$model))
     trainer <- do.call(UnsupervisedTrainer, c(list(vae, dataset, seed = seed), arguments$trainer))
     do.call(train, c(list(trainer, n_epochs = n_epochs, seed = seed, verbose = verbose), arguments$train))
-    store_fit(x, name, trainer, assay.type, given$rows, seed)
+    x <- store_fit(x, name, trainer, assay.type, given$rows, seed)
+    if (resolve_verbose(verbose)) report_fit(trainer, seed)
+    x
 })
 
 # What can hold a reduced dimension, or can be made into such a thing. See is_summarized() on why there is no method for
@@ -74,13 +77,13 @@ prepare_dataset <- function(x, batch, labels, assay.type, subset_row, covariates
 
 # Which of the further arguments of runSCVI() or runSCANVI(), `caller`, go to which of the functions named in `homes`,
 # and which to train().
-sort_arguments <- function(given, caller, homes) {
+sort_arguments <- function(given, caller, homes, taken = c("model", "gene_dataset", "n_input", "n_labels", "n_latent",
+                               "n_epochs", "seed", "verbose", "trainer"), of_train = c("lr", "eps")) {
     if (length(given) && (is.null(names(given)) || any(!nzchar(names(given))))) {
         abort_rscvi("Further arguments of {.fn {caller}} must have names.")
     }
-    taken <- c("model", "gene_dataset", "n_input", "n_labels", "n_latent", "n_epochs", "seed", "verbose", "trainer")
     homes_of <- unname(homes)
-    homes <- lapply(c(lapply(homes, function(f) names(formals(get(f, mode = "function")))), list(train = c("lr", "eps"))), setdiff, taken)
+    homes <- lapply(c(lapply(homes, function(f) names(formals(get(f, mode = "function")))), list(train = of_train)), setdiff, taken)
     unknown <- setdiff(names(given), unlist(homes))
     if (length(unknown)) {
         abort_rscvi(c("Unknown argument{?s}: {.arg {unknown}}.",
