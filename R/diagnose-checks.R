@@ -171,8 +171,8 @@ check_predictive <- function(genes, post) {
                 "gives %.2f."), 2^fold, 2^fold_by_chance),
             "Do not interpret denoised expression yet: see the library, and train for longer."),
         finding(checks[3L], ratio, 0, verdict_by(abs(ratio), 0.5, 1.5),
-            sprintf("Drawn counts of a gene vary %.2f times as much as the counts (median of %d genes).", 2^ratio,
-                sum(used)),
+            sprintf("Drawn counts of a gene vary %s times as much as the counts (median of %d genes).",
+                format(2^ratio, digits = 3), sum(used)),
             paste(if (ratio > 0) "The model's dispersions are too large, or its library sizes too noisy" else
                 "The model's dispersions are too small", "(see the library). Train for longer, or with a larger lr."))
     )
@@ -258,7 +258,10 @@ check_kl_weight <- function(known) {
     name <- "KL weight"
     weight <- known$history$kl_weight
     full <- if (is.null(known$options$max_kl_weight)) 1 else known$options$max_kl_weight
-    if (is.null(weight)) return(not_known(name, "there is no history of its training", reference = full))
+    if (is.null(weight)) {
+        reason <- if (is.null(known$history)) "there is no history of its training" else "the history has none"
+        return(not_known(name, reason, reference = full))
+    }
     weight <- weight[length(weight)]
     finding(name, weight, full, verdict_by(full - weight, 0.05 * full, full / 2),
         sprintf("The KL term ended with a weight of %.2f, of %.2f%s.", weight, full,

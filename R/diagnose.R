@@ -111,11 +111,12 @@ setMethod("diagnose", "Trainer", function(x, n_cells = 300, n_mc_samples = 50, s
 #' @export
 setMethod("diagnose", "ANY", function(x, name = "SCVI", n_cells = 300, n_mc_samples = 50, seed = NULL) {
     if (!is_summarized(x)) {
-        abort_rscvi("{.arg x} must be a {.cls Posterior}, a trainer, or a {.cls SingleCellExperiment} that {.fn runSCVI}
-            returned, not {describe_value(x)}.")
+        abort_rscvi(c("{.arg x} must be a {.cls Posterior}, a trainer, or a {.cls SingleCellExperiment} that
+            {.fn runSCVI} returned, not {describe_value(x)}.",
+            i = if (methods::is(x, "SCVIEnsemble")) "Ask each of its {.fn posteriors}."))
     }
+    fit <- stored_fit(as_single_cell(x), name, "x")
     post <- posterior(x, name)
-    fit <- stored_fit(as_single_cell(x), name)
     set <- as.character(SingleCellExperiment::int_colData(x)[[fit_key(name)]]$set)
     # Of semi-supervised training: it goes through all cells, labelled or not.
     set[set %in% c("full_dataset", "labelled_set", "unlabelled_set")] <- "train_set"

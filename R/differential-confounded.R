@@ -12,9 +12,25 @@
 #'
 #' # The rule
 #' With \eqn{p_b} and \eqn{q_b} the shares of batch b among the cells of the two groups, the groups coincide with
-#' batches if they share no more than 5 %: \eqn{\sum_b \min(p_b, q_b) \le 0.05}. The message is given where the model
+#' batches if they share no more than a fifth: \eqn{\sum_b \min(p_b, q_b) \le 0.2}. The message is given where the model
 #' has at least two batches and neither batches to decode as (`batchid1`, `batchid2`; `batch1`, `batch2`) nor
 #' `use_observed_batches = TRUE` was asked for.
+#'
+#' The less the groups share, the more of the effect goes. CD14+ monocytes of [example_pbmc()], `stim` against `ctrl`,
+#' with the condition as batch but that of some cells, at random, swapped (`library = "residual"`, 60 epochs, one seed;
+#' of the 50 genes that change most, the median |log2 fold change|; genes called at a false discovery rate of 5 %):
+#'
+#' | shared | all batches (default) | called | observed batches | called |
+#' |---|---|---|---|---|
+#' | 0 % | .21 | 0 | 1.01 | 42 |
+#' | 3 % | .27 | 0 | .91 | 33 |
+#' | 7 % | .36 | 0 | .96 | 34 |
+#' | 12 % | .53 | 4 | .92 | 33 |
+#' | 36 % | .70 | 17 | .79 | 25 |
+#' | 93 % | .91 | 33 | .91 | 33 |
+#'
+#' So there is no message at a third, where a part of the effect still goes: where batches and groups go together at
+#' all, look at both tables.
 #'
 #' # What to do
 #' * `use_observed_batches = TRUE` compares cells as they were observed.
@@ -31,7 +47,7 @@
 #' @name confounded
 NULL
 
-most_shared_batches <- 0.05
+most_shared_batches <- 0.2
 
 # Sum over batches of the smaller of the two shares: 0 for groups without a batch in common, 1 for the same shares.
 batch_overlap <- function(batch, first, second) {
@@ -46,7 +62,8 @@ report_confounding <- function(post, first, second, names = NULL) {
     if (n < 2L) return(invisible(FALSE))
     batch <- posterior_batches(post)
     overlap <- mapply(function(a, b) batch_overlap(batch, a, b), first, second)
-    these <- which(overlap <= most_shared_batches)
+    # Up to rounding.
+    these <- which(overlap <= most_shared_batches + 1e-9)
     if (length(these) == 0L) return(invisible(FALSE))
     batches <- function(cells) {
         sizes <- sort(table(droplevels(batch[cells])), decreasing = TRUE)
@@ -54,9 +71,12 @@ report_confounding <- function(post, first, second, names = NULL) {
     }
     first_batches <- batches(first[[these[1L]]])
     second_batches <- batches(second[[these[1L]]])
+    shared <- round(100 * overlap[these[1L]])
+    but_for <- if (shared > 0) sprintf(", but for %d %%", as.integer(shared)) else ""
     who <- if (is.null(names)) "The two groups" else "Groups that are compared"
     inform_rscvi(c(
-        "!" = "{who} were observed in different batches ({.val {first_batches}} against {.val {second_batches}}).",
+        "!" = "{who} were observed in different batches ({.val {first_batches}} against
+            {.val {second_batches}}){but_for}.",
         if (!is.null(names)) c(" " = "Clusters: {.val {names[these]}}."),
         " " = "Every cell is decoded as all {n} batches: what the model puts down to the batch drops out, and the effect
             shrinks with it.",

@@ -86,7 +86,11 @@ fit_dataset <- function(seed, x, arguments) {
     create_posterior(trainer)
 }
 
-fit_container <- function(seed, x, arguments) posterior(do.call(runSCVI, c(list(x, seed = seed), arguments)))
+fit_container <- function(seed, x, arguments) {
+    # Before the call: S4 dispatch would hide the class of an error in its first argument.
+    fitted <- do.call(runSCVI, c(list(x, seed = seed), arguments))
+    posterior(fitted)
+}
 
 fit_seeds <- function(n_seeds, seed, BPPARAM, fit, ...) {
     n_seeds <- check_count(n_seeds, "n_seeds", lower = 1L)

@@ -165,13 +165,13 @@ setMethod("posterior", "ANY", function(object, name = "SCVI",
 })
 
 # What store_fit() kept under this name.
-stored_fit <- function(object, name) {
+stored_fit <- function(object, name, arg = "object") {
     check_string(name, "name")
     fit <- SingleCellExperiment::int_metadata(object)[[fit_key(name)]]
     if (is.null(fit)) {
         keys <- names(SingleCellExperiment::int_metadata(object))
         there <- sub("^rscvi_", "", keys[startsWith(keys, "rscvi_")])
-        abort_rscvi(c("{.arg object} holds no fit of the {.arg name} {.val {name}}.",
+        abort_rscvi(c("{.arg {arg}} holds no fit of the {.arg name} {.val {name}}.",
             i = if (length(there)) "It has {.val {there}}." else "Make one with {.fn runSCVI}."), class = "no_fit")
     }
     fit

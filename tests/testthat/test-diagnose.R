@@ -326,7 +326,7 @@ test_that("cells without counts, one batch, few cells and many batches are taken
     one <- diagnose(create_posterior(trainer, indices = 121), n_mc_samples = 5, seed = 1)
     expect_identical(one$verdict[one$check %in% c("library bias", "active dimensions")], rep("unknown", 2))
     expect_output(print(one), "unknown")
-    expect_no_error(ggplot2::ggplotGrob(plot(one)))
+    expect_no_error(ggplot2::ggplot_build(plot(one)))
 })
 
 test_that("other models are diagnosed, too", {
@@ -371,6 +371,9 @@ test_that("what does not fit is refused, naming the argument", {
     expect_error(diagnose(post, n_cells = 2), "n_cells", class = "rscvi_invalid_argument")
     expect_error(diagnose(post, test_indices = 1000), "test_indices", class = "rscvi_invalid_argument")
     expect_error(diagnose(post, history = 3), "history", class = "rscvi_invalid_argument")
+    expect_error(diagnose(scvi_ensemble(list(post))), "posteriors\\(\\)", class = "rscvi_invalid_argument")
+    sce <- SingleCellExperiment::SingleCellExperiment(list(counts = separable_counts()$counts))
+    expect_error(diagnose(sce), "`x` holds no fit", class = "rscvi_no_fit")
     expect_error(diagnose(matrix(1)), "SingleCellExperiment", class = "rscvi_invalid_argument")
     expect_error(diagnose(update_sampler_indices(post, integer(0))), class = "rscvi_empty_posterior")
 })

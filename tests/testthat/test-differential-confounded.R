@@ -42,14 +42,18 @@ test_that("groups of different batches, decoded as all, are told of once, with w
     }
 })
 
-test_that("up to 5 % of shared batches count as none", {
+test_that("up to a fifth of shared batches is told of, with how much it is", {
     post <- confounded_posterior()
-    ask <- function(first, second) {
-        length(messages_of(get_bayes_factors(post, first, second, n_samples = few, seed = 1)))
-    }
-    # 1 of 20 cells of the second group is of the batch of the first: 5 %; 1 of 19 is more.
-    expect_identical(ask(1:40, c(60, 61:79)), 1L)
-    expect_identical(ask(1:40, c(60, 61:78)), 0L)
+    ask <- function(first, second) messages_of(get_bayes_factors(post, first, second, n_samples = few, seed = 1))
+    # 1 of 5 cells of the second group is of the batch of the first: a fifth; 1 of 4 is more.
+    said <- ask(1:40, c(60, 61:64))
+    expect_length(said, 1)
+    expect_match(said[[1]], "\"a\" against \"b\"\\), but for 20 %")
+    expect_length(ask(1:40, c(60, 61:63)), 0)
+    # Of both batches each, nine to one and one to nine: .1 + .1.
+    expect_length(ask(c(1:9, 61), c(10, 62:70)), 1)
+    expect_length(ask(c(1:8, 61:62), c(10, 63:71)), 0)
+    expect_no_match(ask(1:40, 61:64)[[1]], "but for")
 })
 
 test_that("there is no message where batches are observed or chosen, do not coincide, or are not known to the model", {

@@ -104,5 +104,7 @@ test_that("posteriors that do not belong together, and what is none, are refused
     expect_error(scvi_ensemble(list()), class = "rscvi_invalid_argument")
     expect_error(scvi_ensemble(list(post, 1)), "x\\[\\[2\\]\\]", class = "rscvi_invalid_argument")
     expect_error(scvi_ensemble(dataset, n_seeds = 0), "n_seeds", class = "rscvi_invalid_argument")
+    sce <- SingleCellExperiment::SingleCellExperiment(list(counts = separable_counts()$counts))
+    expect_error(scvi_ensemble(sce, n_neurons = 3), "n_neurons", class = "rscvi_invalid_argument")
     expect_error(scvi_ensemble(dataset, n_neurons = 3), "n_neurons", class = "rscvi_invalid_argument")
 })
