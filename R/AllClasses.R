@@ -161,3 +161,15 @@ setClass("Posterior",
 #' @exportClass ClassifierPosterior
 setClass("ClassifierPosterior", contains = "Posterior",
     slots = c(sampling_model = "SCVIModelOrNULL", sampling_zl = "logical"))
+
+#' Several fits of one model to the same cells
+#'
+#' Made by [scvi_ensemble()].
+#'
+#' @slot posteriors list of [Posterior-class] objects of the same cells and genes.
+#' @slot seeds the seed of each fit; `NA` for those that were given.
+#' @slot version version of the package that made the object.
+#' @aliases SCVIEnsemble-class show,SCVIEnsemble-method
+#' @name SCVIEnsemble-class
+#' @exportClass SCVIEnsemble
+setClass("SCVIEnsemble", slots = c(posteriors = "list", seeds = "numeric", version = "character"))

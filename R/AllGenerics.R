@@ -357,3 +357,15 @@ setGeneric("save_posterior", signature = "post", function(post, dir) standardGen
 setGeneric("to_cuda", signature = "post", function(post, ...) standardGeneric("to_cuda"))
 
 # end of: saving ------------------------------------------------------------------------------------------------------
+
+# is a fit to be believed ---------------------------------------------------------------------------------------------
+
+#' @rdname diagnose
+#' @export
+setGeneric("diagnose", signature = "x", function(x, ...) standardGeneric("diagnose"))
+
+#' @rdname scvi_ensemble
+#' @export
+setGeneric("scvi_ensemble", signature = "x", function(x, ...) standardGeneric("scvi_ensemble"))
+
+# end of: is a fit to be believed -------------------------------------------------------------------------------------

@@ -29,6 +29,8 @@
 #' @references Definition: scvi 0.6.8, `inference/posterior.py`, `one_vs_all_degenes()` and `within_cluster_degenes()`.
 #' @section Errors: `rscvi_invalid_argument` for labels or states of another length than the posterior's cells, and
 #'   where no cluster has enough cells.
+#' @section Messages: `rscvi_confounded`, once, where clusters (or states) are of different batches, but decoded as all:
+#'   see [confounded].
 #' @examples
 #' dataset <- GeneExpressionDataset(example_pbmc(), batch = "batch", labels = "cell_type")
 #' dataset <- subsample_genes(dataset, new_n_genes = 100, mode = "variance")
@@ -64,6 +66,10 @@ setMethod("one_vs_all_degenes", "Posterior", function(
     sizes <- lengths(groups$cells)
     compared <- which(groups$is_cluster & sizes > min_cells & sum(sizes) - sizes > min_cells)
     check_any_cluster(compared, min_cells)
+    if (!use_observed_batches) {
+        others <- lapply(compared, function(k) unlist(groups$cells[-k]))
+        report_confounding(post, groups$cells[compared], others, groups$names[compared])
+    }
     seeds <- split_seed(seed, length(sizes) + 2L * length(compared))
     samples <- lapply(seq_along(sizes), function(k) {
         sample_population(post, groups$cells[[k]], n_samples, batches, seeds[k])
@@ -111,6 +117,9 @@ setMethod("within_cluster_degenes", "Posterior", function(
     outside <- lapply(groups$cells, function(these) these[!states[these]])
     compared <- which(groups$is_cluster & lengths(inside) > min_cells & lengths(outside) > min_cells)
     check_any_cluster(compared, min_cells)
+    if (is.null(batch1) && is.null(batch2) && !use_observed_batches) {
+        report_confounding(post, inside[compared], outside[compared], groups$names[compared])
+    }
     seeds <- matrix(split_seed(seed, 3L * length(compared)), nrow = 3L)
     sums <- raw_sums(post, c(inside[compared], outside[compared]))
     tables <- lapply(seq_along(compared), function(j) {

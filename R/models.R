@@ -263,5 +263,6 @@ clone <- function(model) {
     copy <- model
     copy@state <- new.env(parent = emptyenv())
     copy@state$weights <- model@state$weights
+    copy@state$training <- model@state$training
     copy
 }

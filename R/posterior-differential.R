@@ -48,7 +48,8 @@ contrast_populations <- function(post, population1, population2, settings, seed)
 #' @param n_samples number of samples of each population, over all its batches.
 #' @param pseudocounts added to both scales before the logarithm; `NULL`: 0, as in scvi 0.6.8. `"auto"`: what the model
 #'   gives to genes that are not there: of the genes without any count in a population, the largest sampled scale
-#'   each, and of these the 90th percentile; the larger of the two populations', and at least 1e-10.
+#'   each, and of these the 90th percentile; the larger of the two populations', and at least 1e-10. See "Genes with
+#'   next to no counts".
 #' @param group1,group2 in place of `idx1` and `idx2`: names of labels. Without `group2`: all cells that are not of
 #'   `group1`.
 #' @param all_stats add the raw statistics.
@@ -60,6 +61,17 @@ contrast_populations <- function(post, population1, population2, settings, seed)
 #'   `raw_mean2`, `non_zeros_proportion1`, `non_zeros_proportion2`, `raw_normalized_mean1`, `raw_normalized_mean2` (see
 #'   [raw_counts_properties()]).
 #' @section Errors: `rscvi_empty_population`, `rscvi_overlapping_populations`; `rscvi_invalid_argument` for the rest.
+#' @section Messages: `rscvi_confounded` where the populations are of different batches, but decoded as all: see
+#'   [confounded].
+#' @seealso [scvi_ensemble()] for what several fits agree on, [diagnose()] for whether to believe one.
+#' @section Genes with next to no counts: what a model says of such a gene is a guess, and a ratio of two guesses can be
+#'   anything. In change mode without a pseudocount they fill the list: on two cell types of worm_l2 (5,340 cells, the
+#'   1,000 genes with most counts and 1,000 at random, 30 epochs), 281 genes were called at a false discovery rate of 5
+#'   %, 128 of them with a mean count below .05 in both types. With `pseudocounts = "auto"` none of these was called;
+#'   nor were others, 3 genes in all: it is cautious. On [example_pbmc()], CD14+ monocytes, `stim` against `ctrl`, where
+#'   all genes are well expressed, the first 30 genes held 16 to 21 of the first 30 by Wilcoxon's test without, and 23
+#'   to 25 with it (60 epochs, one seed of each of two models). **Use it in change mode**; look at `raw_mean1` and
+#'   `raw_mean2` in any case.
 #' @section Memory: genes, or samples, are decoded a few at a time; what is kept of a sample is its last hidden layer.
 #' @section Differences from scvi 0.6.8: the posterior is left as it was (there, later methods work on the cells that
 #'   were drawn here); populations that overlap, and cells or batches that do not exist, are errors; ties keep the order
@@ -96,6 +108,9 @@ setMethod("get_bayes_factors", "Posterior", function(
     settings <- check_contrast_settings(mode, use_permutation, M_permutation, change_fn, m1_domain_fn, delta,
         cred_interval_lvls, pseudocounts, fdr_target, may_be_auto = TRUE)
     n_samples <- check_n_samples(n_samples, NULL, NULL, max(length(batches1), length(batches2)))
+    if (is.null(batchid1) && is.null(batchid2) && !use_observed_batches) {
+        report_confounding(post, list(cells$first), list(cells$second))
+    }
     seeds <- split_seed(seed, 3L)
     population1 <- sample_population(post, cells$first, n_samples, batches1, seeds[1L])
     population2 <- sample_population(post, cells$second, n_samples, batches2, seeds[2L])

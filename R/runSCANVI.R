@@ -98,6 +98,7 @@ setMethod("runSCANVI", "ANY", function(x, batch = NULL, labels, unlabeled = NA, 
     columns[[paste0(tolower(name), "_label")]] <- predictions$prediction
     columns[[paste0(tolower(name), "_probability")]] <- predictions$probability
     SummarizedExperiment::colData(x) <- columns
+    if (resolve_verbose(verbose)) report_fit(trainer, seed)
     x
 })
 

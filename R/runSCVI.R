@@ -19,7 +19,8 @@
 #' @param seed integer that decides everything random: weights, split and training; `NULL` draws one from R's generator.
 #' @param defaults `"recommended"`, settings that are good on real data, or `"scvi-0.6.8"`, its own; see
 #'   [recommended_defaults].
-#' @param verbose show progress; `NULL`: in interactive sessions, but not while knitting.
+#' @param verbose show progress, and at the end in one line what [diagnose()] thinks of the fit; `NULL`: in interactive
+#'   sessions, but not while knitting.
 #' @param ... further arguments of [VAE()], [UnsupervisedTrainer()] and [train()], such as `reconstruction_loss = "nb"`,
 #'   `train_size = 0.8` or `lr = 2e-3`; for the generic, those of the methods.
 #' @return `x`, a `SingleCellExperiment`, with `reducedDim(x, name)`: a matrix of cells x n_latent.
@@ -51,7 +52,9 @@ setMethod("runSCVI", "ANY", function(x, batch = NULL, labels = NULL, assay.type 
     vae <- do.call(VAE, c(list(dataset, n_latent = n_latent, seed = seed), arguments$model))
     trainer <- do.call(UnsupervisedTrainer, c(list(vae, dataset, seed = seed), arguments$trainer))
     do.call(train, c(list(trainer, n_epochs = n_epochs, seed = seed, verbose = verbose), arguments$train))
-    store_fit(x, name, trainer, assay.type, given$rows, seed)
+    x <- store_fit(x, name, trainer, assay.type, given$rows, seed)
+    if (resolve_verbose(verbose)) report_fit(trainer, seed)
+    x
 })
 
 # What can hold a reduced dimension, or can be made into such a thing. See is_summarized() on why there is no method for
@@ -80,13 +83,13 @@ prepare_dataset <- function(x, batch, labels, assay.type, subset_row, covariates
 
 # Which of the further arguments of runSCVI() or runSCANVI(), `caller`, go to which of the functions named in `homes`,
 # and which to train().
-sort_arguments <- function(given, caller, homes) {
+sort_arguments <- function(given, caller, homes, taken = c("model", "gene_dataset", "n_input", "n_labels", "n_latent",
+                               "n_epochs", "seed", "verbose", "trainer"), of_train = c("lr", "eps")) {
     if (length(given) && (is.null(names(given)) || any(!nzchar(names(given))))) {
         abort_rscvi("Further arguments of {.fn {caller}} must have names.")
     }
-    taken <- c("model", "gene_dataset", "n_input", "n_labels", "n_latent", "n_epochs", "seed", "verbose", "trainer")
     homes_of <- unname(homes)
-    homes <- lapply(c(lapply(homes, function(f) names(formals(get(f, mode = "function")))), list(train = c("lr", "eps"))), setdiff, taken)
+    homes <- lapply(c(lapply(homes, function(f) names(formals(get(f, mode = "function")))), list(train = of_train)), setdiff, taken)
     unknown <- setdiff(names(given), unlist(homes))
     if (length(unknown)) {
         abort_rscvi(c("Unknown argument{?s}: {.arg {unknown}}.",
@@ -168,13 +171,13 @@ setMethod("posterior", "ANY", function(object, name = "SCVI",
 })
 
 # What store_fit() kept under this name.
-stored_fit <- function(object, name) {
+stored_fit <- function(object, name, arg = "object") {
     check_string(name, "name")
     fit <- SingleCellExperiment::int_metadata(object)[[fit_key(name)]]
     if (is.null(fit)) {
         keys <- names(SingleCellExperiment::int_metadata(object))
         there <- sub("^rscvi_", "", keys[startsWith(keys, "rscvi_")])
-        abort_rscvi(c("{.arg object} holds no fit of the {.arg name} {.val {name}}.",
+        abort_rscvi(c("{.arg {arg}} holds no fit of the {.arg name} {.val {name}}.",
             i = if (length(there)) "It has {.val {there}}." else "Make one with {.fn runSCVI}."), class = "no_fit")
     }
     fit

@@ -7,6 +7,7 @@ setMethod("train", "Trainer", function(trainer, n_epochs = 400, lr = 1e-3, eps =
     n_epochs <- resolve_n_epochs(n_epochs, nb_cells(trainer@gene_dataset))
     result <- run_training(trainer, n_epochs, lr, eps, resolve_seed(seed), verbose)
     trainer@state$history <- result$history
+    remember_training(trainer)
     report_training(result, n_epochs, lr)
     invisible(trainer)
 })

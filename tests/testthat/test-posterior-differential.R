@@ -143,7 +143,10 @@ test_that("an automatic pseudocount is the model's level of genes that are not t
     }
     expect_true(all(changes(one_vs_all_degenes, pseudocounts = "auto") < changes(one_vs_all_degenes)))
     states <- rep(c(TRUE, FALSE), 75)
-    within <- function(...) changes(within_cluster_degenes, states = states, ...)
+    # The states are the batches.
+    within <- function(...) {
+        suppressMessages(changes(within_cluster_degenes, states = states, ...), classes = "rscvi_confounded")
+    }
     expect_lt(within(pseudocounts = "auto")[["z"]], within()[["z"]])
     expect_error(one_vs_all_degenes(post, pseudocounts = "many"), "pseudocounts.*\"auto\".*\"many\"",
         class = "rscvi_invalid_argument")
@@ -191,7 +194,8 @@ test_that("clusters go by their value, be it a name or a number", {
 test_that("states within clusters are compared cluster by cluster", {
     post <- de_posterior()
     states <- seq_len(150) %% 2 == 0
-    tables <- within_cluster_degenes(post, states, n_samples = 200, seed = 1)
+    expect_message(tables <- within_cluster_degenes(post, states, n_samples = 200, seed = 1),
+        class = "rscvi_confounded")
     expect_identical(names(tables), c("x", "y", "z"))
     inside <- states & label_of(post) == "y"
     expect_equal(tables$y["g4", "raw_mean1"], mean(counts(post@gene_dataset)["g4", inside]))
@@ -333,4 +337,30 @@ test_that("a mask that picks no batch is an error, not all batches", {
         function() get_bayes_factors(post, 1:10, 60:70, batchid1 = none))) {
         expect_error(call(), "names no batch", class = "rscvi_invalid_argument")
     }
+})
+
+test_that("genes with next to no counts do not top the list with an automatic pseudocount", {
+    withr::with_seed(1, {
+        n <- 150
+        z <- rep(c(FALSE, TRUE), each = n / 2)
+        mu <- matrix(rep(c(rexp(20, 0.2) + 2, rep(c(0.03, 0), c(60, 10))), n), 90)
+        mu[1:3, z] <- mu[1:3, z] * 8
+        dataset <- GeneExpressionDataset(matrix(rpois(90 * n, mu), 90, dimnames = list(paste0("g", 1:90), NULL)))
+    })
+    vae <- VAE(dataset, n_hidden = 32, n_latent = 3, reconstruction_loss = "nb", library = "observed", seed = 1)
+    trainer <- UnsupervisedTrainer(vae, dataset, n_epochs_kl_warmup = NULL, train_size = 1)
+    post <- create_posterior(train(trainer, n_epochs = 150, lr = 1e-2, seed = 1))
+    ask <- function(...) {
+        differential_expression_score(post, z, !z, mode = "change", n_samples = 1000, fdr_target = 0.05, seed = 1, ...)
+    }
+    low <- paste0("g", 21:90)
+    plain <- ask()
+    expect_gt(sum(plain[low, "is_de_fdr_0.05"]), 10)
+    mended <- ask(pseudocounts = "auto")
+    expect_identical(sum(mended[low, "is_de_fdr_0.05"]), 0L)
+    expect_setequal(rownames(mended)[1:3], c("g1", "g2", "g3"))
+    # It takes from changes of genes that are hardly there, and next to nothing from the others'.
+    kept <- function(genes) abs(mended[genes, "lfc_median"] / plain[genes, "lfc_median"])
+    expect_true(all(kept(low) < 0.75))
+    expect_true(all(kept(c("g1", "g2", "g3")) > 0.95))
 })
