@@ -11,7 +11,7 @@
 #' | library size | `library` of [VAE()] | `"observed"` | `"latent"` |
 #' | log dispersions start at | `dispersion_start` of [VAE()] | `"moments"` (1) | `"normal"` |
 #' | their learning rate | `lr_dispersion` of the trainers | 0.01 (1) | `NULL`: as all others |
-#' | weight of the KL term of z | `max_kl_weight` of the trainers | 6 | 1 |
+#' | weight of the KL term of z | `max_kl_weight` of the trainers | 6, but no more than a 32nd of the mean number of counts of a cell, and no less than 1 | 1 |
 #' | it rises from 0 over | `n_iter_kl_warmup` or `n_epochs_kl_warmup` of [UnsupervisedTrainer()] | all of training | 400 epochs (2) |
 #' | training | `n_epochs` of [runSCVI()], [runSCANVI()] | 100 epochs or 3,000 steps (3) | 400 epochs (3) |
 #'
@@ -38,13 +38,13 @@ default_sets <- c("recommended", "scvi-0.6.8")
 
 # `given`: arguments of VAE() and of the trainers, by `homes` as sort_arguments() gives them. The same, with those of
 # the set `defaults` where nothing was given.
-with_defaults <- function(given, defaults, n_cells, n_epochs) {
+with_defaults <- function(given, defaults, dataset, n_epochs) {
     if (defaults != "recommended") return(given)
-    of_trainers <- list(max_kl_weight = 6, lr_dispersion = 1e-2)
+    of_trainers <- list(max_kl_weight = recommended_kl_weight(dataset), lr_dispersion = 1e-2)
     recommended <- list(
         model = list(library = "observed", dispersion_start = "moments"),
         trainer = c(of_trainers, list(n_epochs_kl_warmup = NULL,
-            n_iter_kl_warmup = n_epochs * steps_per_epoch(n_cells, given$trainer))),
+            n_iter_kl_warmup = n_epochs * steps_per_epoch(nb_cells(dataset), given$trainer))),
         labelled = of_trainers
     )
     # Either way of counting is a choice.
@@ -64,6 +64,9 @@ with_defaults <- function(given, defaults, n_cells, n_epochs) {
     }
     given
 }
+
+# Cells of few counts have little to set against their divergence from the prior: a large weight empties dimensions.
+recommended_kl_weight <- function(dataset) max(1, min(6, mean(cell_totals(dataset)) / 32))
 
 # Minibatches of an epoch. What is not as it should be counts as the default: the trainer says so afterwards.
 steps_per_epoch <- function(n_cells, arguments) {

@@ -69,7 +69,7 @@ setMethod("runSCANVI", "ANY", function(x, batch = NULL, labels, unlabeled = NA, 
     dataset <- given$dataset
     n_epochs <- if (is.null(n_epochs)) default_n_epochs(defaults, nb_cells(dataset), arguments$trainer)
         else check_count(n_epochs, "n_epochs", lower = 0L)
-    arguments <- with_defaults(arguments, defaults, nb_cells(dataset), n_epochs)
+    arguments <- with_defaults(arguments, defaults, dataset, n_epochs)
     if (!is.null(for_scanvi$classifier_parameters)) {
         check_class(for_scanvi$classifier_parameters, "classifier_parameters", "list")
     }

@@ -48,7 +48,7 @@ setMethod("runSCVI", "ANY", function(x, batch = NULL, labels = NULL, assay.type 
     dataset <- given$dataset
     n_epochs <- if (is.null(n_epochs)) default_n_epochs(defaults, nb_cells(dataset), arguments$trainer)
         else check_count(n_epochs, "n_epochs", lower = 0L)
-    arguments <- with_defaults(arguments, defaults, nb_cells(dataset), n_epochs)
+    arguments <- with_defaults(arguments, defaults, dataset, n_epochs)
     vae <- do.call(VAE, c(list(dataset, n_latent = n_latent, seed = seed), arguments$model))
     trainer <- do.call(UnsupervisedTrainer, c(list(vae, dataset, seed = seed), arguments$trainer))
     do.call(train, c(list(trainer, n_epochs = n_epochs, seed = seed, verbose = verbose), arguments$train))

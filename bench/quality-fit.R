@@ -1,19 +1,22 @@
 # One fit of bench/quality.R, and what is measured of it.
 
-# What the names of options stand for: arguments of VAE(), of UnsupervisedTrainer() and of train().
+# What the names of options stand for: arguments of VAE(), of UnsupervisedTrainer() and of train(). "recommended": those
+# of runSCVI().
 quality_levers <- list(
     plain = list(), A = list(model = list(dispersion_start = "moments")),
     K = list(model = list(library_start = "prior")), R = list(model = list(library = "residual")),
     C = list(model = list(library = "observed")), N = list(model = list(normalisation = "layer")),
     nb = list(model = list(reconstruction_loss = "nb")), cosine = list(trainer = list(lr_schedule = "cosine")),
-    D = list(trainer = list(lr_dispersion = 1e-2)),
+    recommended = list(recommended = TRUE), D = list(trainer = list(lr_dispersion = 1e-2)),
     stop = list(trainer = list(early_stopping_kwargs = list(early_stopping_metric = "elbo",
         save_best_state_metric = "elbo", patience = 15, threshold = 0)))
 )
-# Those with a value: "beta=2", "free=0.1", "warmup=500" (minibatches), "rise=1" (over that share of training), "lr=0.004", "dropout=0".
+# Those with a value: "beta=2", "free=0.1", "warmup=500" (minibatches), "rise=1" (over that share of
+# training), "lr=0.004", "dropout=0".
 quality_values <- list(
     beta = function(x) list(trainer = list(max_kl_weight = x)), free = function(x) list(trainer = list(free_bits = x)),
-    warmup = function(x) list(trainer = list(n_iter_kl_warmup = x)), rise = function(x) list(rise = x), lr = function(x) list(train = list(lr = x)),
+    warmup = function(x) list(trainer = list(n_iter_kl_warmup = x)), rise = function(x) list(rise = x),
+    lr = function(x) list(train = list(lr = x)),
     dropout = function(x) list(model = list(dropout_rate = x)), latent = function(x) list(model = list(n_latent = x))
 )
 
@@ -40,12 +43,16 @@ watched_cells <- function(train, settings, seed) {
 }
 
 fit_quality <- function(data, test, settings, seed, n_epochs) {
-    if (!is.null(settings$rise)) {
-        n_steps <- n_epochs * ceiling((ncol(data$counts) - length(test)) / 128)
-        settings$trainer$n_iter_kl_warmup <- round(settings$rise * n_steps)
-    }
     dataset <- rscvi::GeneExpressionDataset(data$counts, batch = data$batch)
     train <- setdiff(seq_len(ncol(data$counts)), test)
+    if (!is.null(settings$rise)) {
+        settings$trainer$n_iter_kl_warmup <- round(settings$rise * n_epochs * ceiling(length(train) / 128))
+    }
+    if (isTRUE(settings$recommended)) {
+        settings <- rscvi:::with_defaults(list(model = list(), trainer = list(train_indices = train), train = list()),
+            "recommended", rscvi::update_cells(dataset, train), n_epochs)
+        settings$trainer$train_indices <- NULL
+    }
     watched <- watched_cells(train, settings, seed)
     # Starts are those of the training cells.
     of_training <- rscvi::update_cells(dataset, setdiff(train, watched))

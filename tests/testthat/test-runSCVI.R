@@ -9,6 +9,8 @@ make_sce <- function() {
     )
 }
 sce <- make_sce()
+# The recommended weight of the KL term for cells of fewer than 192 counts.
+kl_weight <- mean(colSums(SummarizedExperiment::assay(sce))) / 32
 run <- function(x = sce, ..., batch = "donor", n_epochs = 3, n_hidden = 8, n_latent = 3, seed = 1) {
     runSCVI(x, batch = batch, n_epochs = n_epochs, n_hidden = n_hidden, n_latent = n_latent, seed = seed, ...)
 }
@@ -31,7 +33,7 @@ test_that("one call does what data set, model, trainer and train do, step by ste
     dataset <- GeneExpressionDataset(sce, batch = "donor", labels = "type")
     model <- VAE(dataset, n_hidden = 8, n_latent = 3, library = "observed", dispersion_start = "moments", seed = 1)
     # Three epochs of one minibatch.
-    trainer <- UnsupervisedTrainer(model, dataset, max_kl_weight = 6, lr_dispersion = 0.01, n_epochs_kl_warmup = NULL,
+    trainer <- UnsupervisedTrainer(model, dataset, max_kl_weight = kl_weight, lr_dispersion = 0.01, n_epochs_kl_warmup = NULL,
         n_iter_kl_warmup = 3, seed = 1)
     train(trainer, n_epochs = 3, seed = 1)
     expect_identical(reduced(done), latent_matrix(Posterior(model, dataset)))
@@ -68,7 +70,7 @@ test_that("scvi 0.6.8's set of defaults is one word away, and what is given wins
     expect_error(run(defaults = "best"), "`defaults` must be.*recommended", class = "rscvi_invalid_argument")
 })
 
-test_that("the recommended length of training counts steps, within 20 and 100 epochs and never above scvi's", {
+test_that("the recommended weight of the KL term goes with depth, the length of training counts steps, within 20 and 100 epochs and never above scvi's", {
     epochs <- function(n, ...) default_n_epochs("recommended", n, list(...))
     expect_identical(epochs(500), 100)
     expect_equal(epochs(10000), round(3000 / 71))
@@ -78,6 +80,11 @@ test_that("the recommended length of training counts steps, within 20 and 100 ep
     expect_identical(epochs(1e5), 20)
     expect_identical(epochs(1e6), 8)
     expect_identical(default_n_epochs("scvi-0.6.8", 500, list()), 400L)
+    weight <- function(count) {
+        counts <- matrix(count, 8, 8, dimnames = list(letters[1:8], LETTERS[1:8]))
+        recommended_kl_weight(GeneExpressionDataset(counts))
+    }
+    expect_identical(c(weight(1), weight(16), weight(100)), c(1, 4, 6))
     # Arguments that are wrong are the trainer's to refuse.
     expect_error(run(batch_size = "many", n_epochs = NULL), "`batch_size` must be", class = "rscvi_invalid_argument")
 })
@@ -88,7 +95,7 @@ test_that("further arguments go to the model, the trainer and train", {
     dataset <- GeneExpressionDataset(sce, batch = "donor")
     model <- VAE(dataset, n_hidden = 8, n_latent = 3, n_layers = 2, reconstruction_loss = "nb", library = "observed",
         dispersion_start = "moments", seed = 1)
-    trainer <- UnsupervisedTrainer(model, dataset, train_size = 0.5, test_size = 0.3, batch_size = 16, max_kl_weight = 6,
+    trainer <- UnsupervisedTrainer(model, dataset, train_size = 0.5, test_size = 0.3, batch_size = 16, max_kl_weight = kl_weight,
         lr_dispersion = 0.01, n_epochs_kl_warmup = NULL, n_iter_kl_warmup = 6, seed = 1)
     train(trainer, n_epochs = 3, lr = 1e-2, seed = 1)
     expect_identical(state_dict(model(posterior(found))), state_dict(model))
