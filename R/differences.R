@@ -109,7 +109,8 @@
 #'   batches, labels or covariate levels, by name.
 #' * Labels may be `NA`, for cells whose label is not known; `SCANVI(from = vae)`; [runSCANVI()]; names in
 #'   [compute_predictions()] and [get_loadings()]; accuracy as a metric of early stopping.
-#' * `train_indices` and `test_indices` of a trainer; [clone()] of a model; [runSCVI()].
+#' * `train_indices` and `test_indices` of a trainer; [clone()] of a model; [runSCVI()],
+#'   which has defaults of its own ([recommended_defaults]).
 #' * Scores of plain matrices, to hold other embeddings against scVI's; the exact [entropy_batch_mixing()] with
 #'   `n_pools = Inf`; pictures coloured by any column or gene; [plot_history()].
 #'
