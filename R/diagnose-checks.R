@@ -44,9 +44,12 @@ check_held_out <- function(post, sets, null, n_mc_samples, seed) {
             "with %s: %.1f %% %s, give or take %.1f (%d cells)."), nats(model$value), nats(null),
             100 * abs(model$difference) / null, if (model$difference <= 0) "less" else "more", 100 * model$error / null,
             length(sets$test)),
-        if (isTRUE(model$value <= 0.99 * null)) "More held-out cells would tell." else
+        if (isTRUE(model$value <= 0.99 * null)) {
+            "The difference may be chance: more held-out cells would tell. See the library below."
+        } else {
             paste("The model has learnt no more of the counts than a table of means, or next to nothing. See the",
-                "library and the KL weight below; train for longer; with few cells use fewer genes."))
+                "library and the KL weight below; train for longer; with few cells use fewer genes.")
+        })
 }
 
 hold_out <- "Hold cells out: train_size below 1, or give test_indices."
