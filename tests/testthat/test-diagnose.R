@@ -264,7 +264,7 @@ test_that("a container says of itself what its trainer does, also as a subset", 
         verbose = TRUE), rscvi_diagnosis = function(m) said <<- conditionMessage(m), message = function(m) {
         tryInvokeRestart("muffleMessage")
     })
-    expect_match(said, "believed.*bad: .*KL weight.*of 11 checks ok.*See .*diagnose")
+    expect_match(said, "believed.*bad: .*held-out likelihood.*of 11 checks ok.*See .*diagnose")
 })
 
 test_that("drawn counts of a true model differ by chance alone, also of few cells and counts", {

@@ -10,7 +10,7 @@ make_sce <- function() {
 }
 sce <- make_sce()
 # The recommended weight of the KL term for cells of fewer than 192 counts.
-kl_weight <- mean(colSums(SummarizedExperiment::assay(sce))) / 32
+kl_weight <- mean(Matrix::colSums(SummarizedExperiment::assay(sce))) / 32
 run <- function(x = sce, ..., batch = "donor", n_epochs = 3, n_hidden = 8, n_latent = 3, seed = 1) {
     runSCVI(x, batch = batch, n_epochs = n_epochs, n_hidden = n_hidden, n_latent = n_latent, seed = seed, ...)
 }
