@@ -18,8 +18,8 @@ test_that("labels of stimulated cells come from a model of control cells, which 
         expect_identical(latent_matrix(Posterior(model(query), post@gene_dataset)), z)
         mean(cell_data(query)$transferred_label == truth)
     }, 0)
-    # Seen: 0.785. It was 0.85, 0.87 and 0.89 before counts stayed sparse; why it fell is not known yet, and 0.85 is the goal.
-    expect_gte(mean(right), 0.75)
+    # Seen: 0.845, 0.873, 0.904.
+    expect_gte(mean(right), 0.85)
 })
 
 test_that("a new batch's columns make its cells more likely, and nothing else moves", {

@@ -82,6 +82,7 @@ test_that("the recommended weight of the KL term goes with depth, the length of 
     expect_identical(default_n_epochs("scvi-0.6.8", 500, list()), 400L)
     weight <- function(count) {
         counts <- matrix(count, 8, 8, dimnames = list(letters[1:8], LETTERS[1:8]))
+        counts[1, 1:2] <- count + c(1, -1)
         recommended_kl_weight(GeneExpressionDataset(counts))
     }
     expect_identical(c(weight(1), weight(16), weight(100)), c(1, 4, 6))
