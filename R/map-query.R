@@ -25,11 +25,11 @@
 #'
 #' # How good it is
 #' The model has not seen what sets the new cells apart. Labels of [example_pbmc()]'s control cells on its stimulated
-#' ones, three seeds, 100 epochs of the VAE, accuracy: neighbours in a VAE's latent space .74 to .76, with
-#' `library = "observed"` .86 to .88; classifier of a SCANVI, trained as [runSCANVI()] does, .85 to .89, with
-#' `library = "observed"` .90 to .91 (two seeds). With `encode_covariates = TRUE`, training the encoder's columns made
-#' labels worse, not better: .82 fell to .79 in 100 epochs, .90 to .86 with `library = "observed"` (one seed each, 50
-#' epochs of the VAE, a SCANVI with the defaults of [SemiSupervisedTrainer()]).
+#' ones, 100 epochs of the VAE, accuracy with three seeds: neighbours in the latent space of a VAE, trained as [runSCVI()]
+#' does, .82, .81, .79; classifier of a SCANVI, trained as [runSCANVI()] does, .85, .87, .90. With
+#' `encode_covariates = TRUE`, training the encoder's columns made labels worse, not better: .82 fell to .79 in 100
+#' epochs, .90 to .86 with `library = "observed"` (one seed each, 50 epochs of the VAE, a SCANVI with the defaults of
+#' [SemiSupervisedTrainer()]).
 #'
 #' @param post a [Posterior()] of a trained model, of the cells that labels are to come from.
 #' @param x the new cells: whatever [GeneExpressionDataset()] takes.

@@ -26,6 +26,12 @@
 #'   (the draw), `original` and `imputed`; cells in the order of `indices(post)`, within a cell by draw, within a draw
 #'   in the data set's order of genes. `imputation_score()`: one number. `imputation_benchmark()`, invisibly: a list of
 #'   `table`, `score`, `mean_of_cell_medians` and `plot`, a ggplot.
+#' @section How good they are:
+#' With a tenth of the non-zero counts set to zero and the settings of [runSCVI()], the median of |original - imputed|
+#' over these entries is .796 on kang_labelled ([example_pbmc()]) and .820 on pbmc3k; the mean of the gene has .834 and
+#' .851, the mean of the 15 nearest cells .870 and .883 (means of three seeds, 10 draws). Most of these counts are 1, of
+#' which every method expects some tenths. Means of the error: 1.97 and 1.69; the gene's mean 2.69 and 2.25, the nearest
+#' cells 1.98 and 1.81. `bench/imputation.R` in the source computes them.
 #' @section Differences from scvi 0.6.8: there a list has two vectors a cell. The overall median is described there as a
 #'   median of medians. With nothing to impute the benchmark is an error there. The picture is saved only where a
 #'   `save_path` is given.

@@ -24,6 +24,7 @@
 #'   however many there are. The fixed 50 of [SemiSupervisedTrainer()] lets a few labels pull the latent space about:
 #'   with 20 labels of each of seven kinds of neurons (worm_l2, 2,701 cells) and else the same settings, accuracy is
 #'   .943 (mean of three seeds), where 50 has .884.
+#' * `n_labelled_samples_per_class` is `Inf`: every label counts.
 #' * `n_epochs_scanvi` makes about 360 steps. Ten epochs of 1,556 cells are 130 steps, too few for the running means of
 #'   the classifier's batch normalisation, which move by a hundredth a step.
 #'
@@ -37,7 +38,8 @@
 #' default had .949 and .951.
 #'
 #' Three seeds, 20 labels a class, beside neighbours in the VAE's latent space and logistic regression:
-#' pbmc4k_labelled .882, .881, .872; worm_l2 .943, .943, .910 (`bench/ANNOTATION.md`).
+#' pbmc4k_labelled .882, .881, .872; worm_l2 .943, .943, .910 (`bench/ANNOTATION.md`). All these numbers are with
+#' `defaults = "scvi-0.6.8"`.
 #' @section Errors: those of [GeneExpressionDataset()], [SCANVI()], [SemiSupervisedTrainer()] and [train()].
 #' @seealso [posterior()] for the fitted model, [compute_predictions()] for the probabilities of all labels.
 #' @references Xu et al. (2021) *Molecular Systems Biology* 17:e9620.
