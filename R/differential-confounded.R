@@ -59,7 +59,8 @@ batch_overlap <- function(batch, first, second) {
 # `names`: of the pairs, if there are several.
 report_confounding <- function(post, first, second, names = NULL) {
     n <- post@model@options$n_batch
-    if (n < 2L) return(invisible(FALSE))
+    # A classifier knows no batches; that it has nothing to compare is said later.
+    if (is.null(n) || n < 2L) return(invisible(FALSE))
     batch <- posterior_batches(post)
     overlap <- mapply(function(a, b) batch_overlap(batch, a, b), first, second)
     # Up to rounding.

@@ -1,10 +1,10 @@
-# The two sets of defaults of runSCVI() and runSCANVI().
+# Two sets of defaults of runSCVI() and runSCANVI().
 
 #' Two sets of defaults
 #'
 #' Constructors and trainers ([VAE()], [UnsupervisedTrainer()], [SCANVI()], [SemiSupervisedTrainer()]) keep the defaults
-#' of scvi 0.6.8, whose results they reproduce. [runSCVI()] and [runSCANVI()] use another set, unless they are told
-#' `defaults = "scvi-0.6.8"`:
+#' of scvi 0.6.8, whose results they reproduce. [runSCVI()] uses another set, unless it is told `defaults =
+#' "scvi-0.6.8"`; [runSCANVI()] does with `defaults = "recommended"`, but labels are told less well then:
 #'
 #' | what | argument | `"recommended"` | `"scvi-0.6.8"` |
 #' |:-----|:---------|:----------------|:---------------|

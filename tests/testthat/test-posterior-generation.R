@@ -281,7 +281,8 @@ test_that("correlations are those of the denoised samples of the same seed", {
             wanted(1, batch_size = 64), tolerance = 1e-6)
         two <- generate_feature_correlation_matrix(post, 6, correlation_type = method, genes = c(8, 3), seed = 7)
         expect_identical(dimnames(two), list(genes[c(8, 3)], genes[c(8, 3)]))
-        expect_equal(two, wanted(6, batch_size = 64, genes = c(8, 3)), tolerance = 1e-6)
+        # Of single precision: where they are near 0, near on the scale from -1 to 1.
+        expect_close(two, wanted(6, batch_size = 64, genes = c(8, 3)), 1e-6, floor = 1)
         as_batches <- generate_feature_correlation_matrix(post, 4, transform_batch = c("a", "c"),
             correlation_type = method, seed = 7)
         alone <- lapply(c("a", "c"), function(b) wanted(4, batch_size = 64, transform_batch = b))
