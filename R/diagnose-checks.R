@@ -266,7 +266,8 @@ check_kl_weight <- function(known) {
         return(not_known(name, reason, reference = full))
     }
     # Of the last epoch's start: a weight that rises to the end is a step of the rise below.
-    n_epochs <- max(1, length(weight) - 1)  # besides the row before training
+    epoch <- known$history$epoch
+    n_epochs <- if (is.null(epoch)) Inf else max(1, epoch)
     still_to_rise <- full * max(0.05, 1 / n_epochs)
     weight <- weight[length(weight)]
     finding(name, weight, full, verdict_by(full - weight, still_to_rise, full / 2),
