@@ -31,8 +31,8 @@
 #' empty dimensions before they have learned something.
 #' @section Evidence: `bench/QUALITY.md` in the source: five data sets, three splits each, option by option. Against
 #'   scvi 0.6.8, \eqn{-\ln p} of held-out cells is 4 to 14 % lower, and below that of a null model ([null_model()]) in
-#'   each of the 15 splits. Of the latent spaces' scores 14 of 18 are as good or better, and purity among neighbours on
-#'   two data sets is not (.851 and .811, where .854 and .822 would be). Differential expression is more careful: in one
+#'   each of the 15 splits. Of the latent spaces' scores 14 of 18 are at most one standard deviation below
+#'   scvi's mean, or above it; purity among neighbours on two data sets is not (.851 and .811, limits .854 and .822). Differential expression is more careful: in one
 #'   contrast that was looked at 56 to 88 genes have a `proba_de` above .95, where 0.6.8's settings have 143 and 174.
 #' @seealso [diagnose()], which says of a fit whether it is to be believed.
 #' @name recommended_defaults

@@ -115,7 +115,8 @@ scanvi_only <- c("classifier_parameters", "y_prior", "labels_groups", "use_label
 scanvi_settings <- function(dataset, classifier_parameters) {
     weight_of_label <- 80
     linear <- identical(as.numeric(classifier_parameters$n_layers), 0)
-    settings <- list(batch_size = 128, n_labelled_samples_per_class = Inf, classification_ratio = weight_of_label * mean(!is.na(labels(dataset))))
+    settings <- list(batch_size = 128, n_labelled_samples_per_class = Inf,
+        classification_ratio = weight_of_label * mean(!is.na(labels(dataset))))
     # Without batch normalisation a classifier learns slowly.
     if (linear) c(settings, list(n_epochs_classifier = 2, lr_classification = 5e-2)) else settings
 }

@@ -1,5 +1,5 @@
-# Are fits with runSCVI()'s own settings to be believed? The goals are those of bench/QUALITY.md, on the two data sets
-# whose fits take seconds.
+# Are fits with runSCVI()'s own settings to be believed? The goals are those of bench/QUALITY.md, on the data set
+# that the package ships.
 
 test_that("blood cells with and without interferon: held-out cells are likelier than under the null model, cell types
            stay apart, and nothing is bad", {
