@@ -1,4 +1,5 @@
-# Is a fit to be believed? The checks themselves are in diagnose-checks.R, the picture in diagnose-plot.R.
+# Is a fit to be believed? The checks, each a row or two of the table, are in diagnose-likelihood.R, -library.R,
+# -predictive.R, -latent.R and -training.R, the picture in diagnose-plot.R. What they compute: ?diagnose.
 
 #' Is this fit to be believed?
 #'

@@ -21,7 +21,7 @@
 #'   [recommended_defaults].
 #' @param verbose show progress, and at the end in one line what [diagnose()] thinks of the fit; `NULL`: in interactive
 #'   sessions, but not while knitting.
-#' @param ... further arguments of [VAE()], [UnsupervisedTrainer()] and [train()], such as `reconstruction_loss = "nb"`,
+#' @param ... further arguments of [VAE()], [UnsupervisedTrainer()] and [train()], such as `reconstruction_loss = "zinb"`,
 #'   `train_size = 0.8` or `lr = 2e-3`; for the generic, those of the methods.
 #' @return `x`, a `SingleCellExperiment`, with `reducedDim(x, name)`: a matrix of cells x n_latent.
 #' @section Errors: those of [GeneExpressionDataset()], [VAE()], [UnsupervisedTrainer()] and [train()].
@@ -46,8 +46,7 @@ setMethod("runSCVI", "ANY", function(x, batch = NULL, labels = NULL, assay.type 
     seed <- resolve_seed(seed)
     given <- prepare_dataset(x, batch, labels, assay.type, subset_row, covariates)
     dataset <- given$dataset
-    n_epochs <- if (is.null(n_epochs)) default_n_epochs(defaults, nb_cells(dataset), arguments$trainer)
-        else check_count(n_epochs, "n_epochs", lower = 0L)
+    n_epochs <- epochs_of_run(n_epochs, defaults, nb_cells(dataset), arguments$trainer)
     arguments <- with_defaults(arguments, defaults, dataset, n_epochs)
     vae <- do.call(VAE, c(list(dataset, n_latent = n_latent, seed = seed), arguments$model))
     trainer <- do.call(UnsupervisedTrainer, c(list(vae, dataset, seed = seed), arguments$trainer))
@@ -89,7 +88,8 @@ sort_arguments <- function(given, caller, homes, taken = c("model", "gene_datase
         abort_rscvi("Further arguments of {.fn {caller}} must have names.")
     }
     homes_of <- unname(homes)
-    homes <- lapply(c(lapply(homes, function(f) names(formals(get(f, mode = "function")))), list(train = of_train)), setdiff, taken)
+    arguments_of <- function(f) names(formals(get(f, mode = "function")))
+    homes <- lapply(c(lapply(homes, arguments_of), list(train = of_train)), setdiff, taken)
     unknown <- setdiff(names(given), unlist(homes))
     if (length(unknown)) {
         abort_rscvi(c("Unknown argument{?s}: {.arg {unknown}}.",
@@ -121,7 +121,8 @@ store_fit <- function(x, name, trainer, assay.type, rows, seed) {
     metadata <- SingleCellExperiment::int_metadata(x)
     metadata[[fit_key(name)]] <- list(
         model = trainer@model, fit = fingerprint(trainer@model), assay.type = assay.type, genes = gene_names(dataset),
-        rows = rows, row_names = rownames(x)[rows], n_rows = nrow(x), options = trainer@options, history = history(trainer)
+        rows = rows, row_names = rownames(x)[rows], n_rows = nrow(x), options = trainer@options,
+        history = history(trainer)
     )
     SingleCellExperiment::int_metadata(x) <- metadata
     x

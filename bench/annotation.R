@@ -3,6 +3,7 @@
 # results.
 #
 #   Rscript bench/annotation.R FOLDER EPOCHS [seeds=3] [labelled=FILE] [drop] [donor=NAME] [batch=COLUMN] [linear]
+#                           [defaults=recommended]
 #
 # FOLDER as tests/realdata/make-realdata.R takes it; EPOCHS of the VAE. Seeds count from 0.
 #   labelled  a file name with %d for the seed, holding the 0-based cells whose label is used; otherwise 20 of each
@@ -11,6 +12,7 @@
 #   drop      leaves out cells of the label "Unclassified neurons"; otherwise they take part in training without a label
 #   batch     a column of cells.tsv, or "none"; otherwise `batch`, if it has more than one level
 #   linear    SCANVI with a linear classifier
+#   defaults  the set of runSCANVI(); otherwise scvi-0.6.8, its default
 
 suppressPackageStartupMessages({
     library(rscvi)
@@ -62,7 +64,8 @@ scores <- vapply(seeds, function(seed) {
     asked <- setdiff(which(!is.na(truth)), labelled)
     score <- function(prediction) if (is.null(prediction)) NA else mean(as.character(prediction) == truth[asked])
 
-    settings <- list(sce, batch = batch, n_epochs = n_epochs, seed = seed, verbose = FALSE)
+    settings <- list(sce, batch = batch, n_epochs = n_epochs, seed = seed, verbose = FALSE,
+        defaults = given("defaults", "scvi-0.6.8"))
     annotated <- do.call(runSCANVI, c(settings, list(labels = known),
         if ("linear" %in% arguments) list(classifier_parameters = list(n_layers = 0))))
     right <- as.character(annotated$scanvi_label[asked]) == truth[asked]
@@ -70,7 +73,8 @@ scores <- vapply(seeds, function(seed) {
     calibration <- sum(abs(tapply(annotated$scanvi_probability[asked] - right, in_tenths, sum)), na.rm = TRUE)
 
     # The same call trains the same VAE, to the bit.
-    z <- SingleCellExperiment::reducedDim(do.call(runSCVI, c(settings, n_epochs_kl_warmup = list(NULL))), "SCVI")
+    warmup <- if (settings$defaults == "scvi-0.6.8") list(n_epochs_kl_warmup = NULL)
+    z <- SingleCellExperiment::reducedDim(do.call(runSCVI, c(settings, warmup)), "SCVI")
     near <- BiocNeighbors::queryKNN(z[labelled, ], z[asked, ], k = 5)$index
     vote <- apply(matrix(known[labelled][near], ncol = 5), 1, function(v) names(which.max(table(v))))
 

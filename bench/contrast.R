@@ -1,33 +1,44 @@
-# Do two fits call the same genes? Interferon in CD14+ monocytes of kang_labelled (ctrl against stim), the condition not
-# given as batch, with runSCVI()'s defaults: what the fits agree on, and how they compare with Wilcoxon's test and with
-# the observed changes.
+# Do fits call the same genes, and do their changes hold in cells that they did not see? Interferon in CD14+ monocytes
+# of kang_labelled (ctrl against stim), the condition not given as batch, with runSCVI()'s defaults, or with another
+# likelihood.
 #
-#   Rscript bench/contrast.R [SHARED] [N_SEEDS]
+#   Rscript bench/contrast.R [--seeds 0,1,2] [--likelihood zinb] [--shared ../shared]
+#
+# First fits to all cells: overlap with Wilcoxon's test, correlation with the observed changes, and how far seeds agree.
+# Then fits to half of the cells: correlation of the changes with those observed in the other half, beside that of the
+# changes observed in the half that was trained on.
+
 suppressPackageStartupMessages({
     library(rscvi)
     library(Matrix)
 })
 folder <- dirname(normalizePath(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE))))
 source(file.path(folder, "quality-data.R"))
-arguments <- commandArgs(trailingOnly = TRUE)
-shared <- if (length(arguments)) arguments[1L] else "../shared"
-seeds <- seq_len(if (length(arguments) > 1L) as.integer(arguments[2L]) else 3L) - 1L
+shared <- given("shared", "../shared")
+seeds <- as.integer(given("seeds", 0:2))
 
 data <- read_quality_data(shared, "kang_labelled")
 wilcoxon <- utils::read.csv(file.path(shared, "reference", "quality", "de_kang_wilcoxon_top30.csv"))$gene
 monocyte <- data$labels == "CD14+ Monocytes"
-ctrl <- monocyte & data$batch == "ctrl"
-stim <- monocyte & data$batch == "stim"
+ctrl <- data$batch == "ctrl"
 share <- data$counts %*% Diagonal(x = 1e4 / colSums(data$counts))
-observed <- log2(rowMeans(share[, ctrl]) + 1e-2) - log2(rowMeans(share[, stim]) + 1e-2)
+observed_changes <- function(cells) {
+    of <- function(cells) log2(rowMeans(share[, cells]) + 1e-2)
+    of(cells & ctrl) - of(cells & !ctrl)
+}
+correlation <- function(x, y) stats::cor(x, y[names(x)], method = "spearman")
 
 sce <- SingleCellExperiment::SingleCellExperiment(list(counts = data$counts))
-posts <- lapply(seeds, function(seed) posterior(runSCVI(sce, n_epochs = 100, seed = seed, verbose = FALSE)))
-compare <- function(post, seed, pseudocounts) {
-    de <- differential_expression_score(post, ctrl, stim, mode = "change", M_permutation = Inf,
+likelihood <- given("likelihood", NULL)
+settings <- list(sce, n_epochs = 100, verbose = FALSE)
+if (!is.null(likelihood)) settings$reconstruction_loss <- likelihood
+fit <- function(seed, train_size = 0.9) do.call(runSCVI, c(settings, seed = seed, train_size = train_size))
+compare <- function(post, cells, seed, pseudocounts = NULL) {
+    de <- differential_expression_score(post, cells & ctrl, cells & !ctrl, mode = "change", M_permutation = Inf,
         pseudocounts = pseudocounts, fdr_target = 0.05, seed = seed)
     de[order(-de$proba_de, -abs(de$lfc_median)), ]
 }
+changes <- function(de) stats::setNames(de$lfc_mean, rownames(de))
 jaccard <- function(sets) {
     apply(utils::combn(length(sets), 2L), 2L, function(p) {
         a <- sets[[p[1L]]]
@@ -36,17 +47,32 @@ jaccard <- function(sets) {
     })
 }
 say <- function(what, x, digits = 3L) cat(sprintf("%-48s %s\n", what, paste(signif(x, digits), collapse = "  ")))
+
+posts <- lapply(seeds, function(seed) posterior(fit(seed)))
 for (pseudocounts in list(NULL, "auto")) {
     cat("\npseudocounts: ", if (is.null(pseudocounts)) "none" else pseudocounts, "\n", sep = "")
-    tables <- Map(compare, posts, seeds, list(pseudocounts))
+    tables <- Map(compare, posts, list(monocyte), seeds, list(pseudocounts))
     called <- lapply(tables, function(de) rownames(de)[de$proba_de > 0.95])
     of_fdr <- lapply(tables, function(de) rownames(de)[de$is_de_fdr_0.05])
-    say("overlap of the first 30 with Wilcoxon's", vapply(tables, function(de) mean(rownames(de)[1:30] %in% wilcoxon), 0))
+    say("overlap of the first 30 with Wilcoxon's", vapply(tables, function(de) {
+        mean(rownames(de)[1:30] %in% wilcoxon)
+    }, 0))
     say("Spearman's correlation of lfc with the observed", vapply(tables, function(de) {
-        stats::cor(de$lfc_mean, observed[rownames(de)], method = "spearman")
+        correlation(changes(de), observed_changes(monocyte))
     }, 0))
     say("genes with proba_de > .95", lengths(called))
     say("Jaccard index between seeds", jaccard(called))
     say("genes on the list of FDR .05", lengths(of_fdr))
     say("Jaccard index between seeds", jaccard(of_fdr))
 }
+
+cat("\nfits to half of the cells; Spearman's correlation with changes of the other half\n")
+halves <- vapply(seeds, function(seed) {
+    half <- fit(seed, 0.5)
+    trained <- seq_len(ncol(sce)) %in% posterior(half, set = "train_set")@indices
+    new <- observed_changes(monocyte & !trained)
+    c(model = correlation(changes(compare(posterior(half), monocyte & trained, seed)), new),
+        observed = correlation(observed_changes(monocyte & trained), new))
+}, numeric(2L))
+say("of lfc of the model", halves["model", ])
+say("of observed changes of the cells trained on", halves["observed", ])

@@ -2,7 +2,7 @@
 # trained on what is left, and asked for them. Beside it: each gene's mean, each gene's share times the cell's total,
 # and the mean of the nearest cells.
 #
-#   Rscript bench/imputation.R [--data kang_labelled,pbmc3k] [--seeds 0,1,2] [--shared ../shared]
+#   Rscript bench/imputation.R [--data kang_labelled,pbmc3k] [--seeds 0,1,2] [--likelihood nb,zinb] [--shared ../shared]
 #
 # Prints the median of |original - imputed| over the entries (the score of imputation_score()), and the mean.
 
@@ -12,11 +12,6 @@ suppressPackageStartupMessages({
 })
 folder <- dirname(normalizePath(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE))))
 source(file.path(folder, "quality-data.R"))
-arguments <- commandArgs(trailingOnly = TRUE)
-given <- function(name, default) {
-    at <- match(paste0("--", name), arguments)
-    if (is.na(at)) default else strsplit(arguments[at + 1L], ",", fixed = TRUE)[[1L]]
-}
 
 zero_some <- function(counts, share, seed) {
     set.seed(seed)
@@ -39,30 +34,31 @@ neighbour_means <- function(counts, k = 15L, n_components = 20L) {
     share %*% weights %*% Diagonal(x = total)
 }
 
-of_model <- function(counts, batch, entries, seed, n_draws = 10L) {
+of_model <- function(likelihood, counts, batch, entries, seed, n_draws = 10L) {
     sce <- SingleCellExperiment::SingleCellExperiment(list(counts = counts))
-    sce <- runSCVI(sce, batch = batch, n_epochs = 100, seed = seed, verbose = FALSE)
+    sce <- runSCVI(sce, batch = batch, n_epochs = 100, seed = seed, verbose = FALSE, reconstruction_loss = likelihood)
     total <- 0
     for (draw in seq_len(n_draws)) total <- total + imputation(posterior(sce), seed = draw)[entries[, 2:1]]
     total / n_draws
 }
 
+likelihoods <- given("likelihood", c("nb", "zinb"))
 for (name in given("data", c("kang_labelled", "pbmc3k"))) {
     data <- read_quality_data(given("shared", "../shared"), name)
     scores <- vapply(as.integer(given("seeds", 0:2)), function(seed) {
         hidden <- zero_some(data$counts, 0.1, seed)
         gene_mean <- rowMeans(hidden$counts)
         share <- rowSums(hidden$counts) / sum(hidden$counts)
-        guesses <- list(
-            model = of_model(hidden$counts, data$batch, hidden$entries, seed),
+        models <- lapply(stats::setNames(nm = likelihoods), of_model, hidden$counts, data$batch, hidden$entries, seed)
+        guesses <- c(models, list(
             gene_mean = gene_mean[hidden$entries[, 1L]],
             share_of_total = share[hidden$entries[, 1L]] * colSums(hidden$counts)[hidden$entries[, 2L]],
             neighbours = as.matrix(neighbour_means(hidden$counts))[hidden$entries]
-        )
+        ))
         error <- lapply(guesses, function(guess) abs(guess - hidden$original))
         found <- c(vapply(error, stats::median, 0), mean = vapply(error, mean, 0))
         cat(sprintf("%s, seed %d: %s\n", name, seed, paste(names(found), sprintf("%.4f", found), collapse = ", ")))
         found
-    }, numeric(8L))
+    }, numeric(2L * (length(likelihoods) + 3L)))
     cat(sprintf("| %s | %s |\n", name, paste(sprintf("%.3f", rowMeans(scores)), collapse = " | ")))
 }

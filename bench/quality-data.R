@@ -7,6 +7,13 @@ quality_sets <- list(
     cbmc_cite = list(epochs = 40L)
 )
 
+# What was given as --name value on the command line; a value may be several, with commas.
+given <- function(name, default) {
+    arguments <- commandArgs(trailingOnly = TRUE)
+    at <- match(paste0("--", name), arguments)
+    if (is.na(at)) default else strsplit(arguments[at + 1L], ",", fixed = TRUE)[[1L]]
+}
+
 # The counts (genes x cells), batches and labels of the cells; NULL where all are alike. Labels are NA where a cell has
 # none.
 read_quality_data <- function(shared, name) {

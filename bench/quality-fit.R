@@ -1,7 +1,7 @@
 # One fit of bench/quality.R, and what is measured of it.
 
 # What the names of options stand for: arguments of VAE(), of UnsupervisedTrainer() and of train(). "recommended": those
-# of runSCVI().
+# of runSCVI(); other options win.
 quality_levers <- list(
     plain = list(), A = list(model = list(dispersion_start = "moments")),
     K = list(model = list(library_start = "prior")), R = list(model = list(library = "residual")),
@@ -11,6 +11,13 @@ quality_levers <- list(
     stop = list(trainer = list(early_stopping_kwargs = list(early_stopping_metric = "elbo",
         save_best_state_metric = "elbo", patience = 15, threshold = 0)))
 )
+# What undoes a part of a set ("at-once": of "recommended" alone).
+quality_levers <- c(quality_levers, list(
+    zinb = list(model = list(reconstruction_loss = "zinb")), `latent-library` = list(model = list(library = "latent")),
+    `batch-norm` = list(model = list(normalisation = "batch")),
+    `normal-start` = list(model = list(dispersion_start = "normal")),
+    `one-rate` = list(trainer = list(lr_dispersion = NULL)), `at-once` = list(trainer = list(n_iter_kl_warmup = NULL))
+))
 # Those with a value: "beta=2", "free=0.1", "warmup=500" (minibatches), "rise=1" (over that share of
 # training), "lr=0.004", "dropout=0".
 quality_values <- list(
@@ -30,7 +37,7 @@ parse_levers <- function(text) {
         if (is.null(given)) {
             stop("unknown option ", part, "; there are ", toString(c(names(quality_levers), names(quality_values))))
         }
-        settings <- utils::modifyList(settings, given)
+        settings <- utils::modifyList(settings, given, keep.null = TRUE)
     }
     settings
 }
@@ -45,20 +52,22 @@ watched_cells <- function(train, settings, seed) {
 fit_quality <- function(data, test, settings, seed, n_epochs) {
     dataset <- rscvi::GeneExpressionDataset(data$counts, batch = data$batch)
     train <- setdiff(seq_len(ncol(data$counts)), test)
+    watched <- watched_cells(train, settings, seed)
+    trained_on <- setdiff(train, watched)
+    # Starts are those of the training cells.
+    of_training <- rscvi::update_cells(dataset, trained_on)
     if (!is.null(settings$rise)) {
-        settings$trainer$n_iter_kl_warmup <- round(settings$rise * n_epochs * ceiling(length(train) / 128))
+        settings$trainer$n_iter_kl_warmup <- round(settings$rise * n_epochs * ceiling(length(trained_on) / 128))
     }
     if (isTRUE(settings$recommended)) {
-        settings <- rscvi:::with_defaults(list(model = list(), trainer = list(train_indices = train), train = list()),
-            "recommended", rscvi::update_cells(dataset, train), n_epochs)
+        settings$trainer$train_indices <- trained_on
+        settings <- rscvi:::with_defaults(settings[c("model", "trainer", "train")], "recommended", of_training,
+            n_epochs)
         settings$trainer$train_indices <- NULL
     }
-    watched <- watched_cells(train, settings, seed)
-    # Starts are those of the training cells.
-    of_training <- rscvi::update_cells(dataset, setdiff(train, watched))
     vae <- do.call(rscvi::VAE, c(list(of_training, n_batch = rscvi::n_batches(dataset), seed = seed), settings$model))
     trainer <- do.call(rscvi::UnsupervisedTrainer, utils::modifyList(list(model = vae, gene_dataset = dataset,
-        train_indices = setdiff(train, watched), test_indices = if (is.null(watched)) test else watched, seed = seed,
+        train_indices = trained_on, test_indices = if (is.null(watched)) test else watched, seed = seed,
         show_progbar = FALSE), c(list(n_epochs_kl_warmup = NULL), settings$trainer), keep.null = TRUE))
     do.call(rscvi::train, c(list(trainer, n_epochs = n_epochs, seed = seed), settings$train))
     list(vae = vae, dataset = dataset, train = train)

@@ -60,6 +60,20 @@ test_that("a label weighs the same however many cells have one; a linear classif
     expect_identical(epochs_of_scanvi(1e6, 128), 2)
 })
 
+test_that("the recommended set is that of runSCVI() for the model, and leaves the SCANVI's KL weight alone", {
+    options <- function(...) {
+        post <- posterior(run(n_epochs_scanvi = 1, defaults = "recommended", ...), "SCANVI")
+        list(model = model(post)@options, trainer = model(post)@state$training$options)
+    }
+    found <- options()
+    expect_identical(found$model[c("reconstruction_loss", "library", "dropout_rate")],
+        list(reconstruction_loss = "nb", library = "observed", dropout_rate = 0))
+    expect_identical(found$trainer$max_kl_weight, 1)
+    expect_identical(options(max_kl_weight = 2)$trainer$max_kl_weight, 2)
+    expect_identical(options(dispersion = "gene-cell")$model$dispersion, "gene-cell")
+    expect_identical(model(posterior(run(n_epochs_scanvi = 1), "SCANVI"))@options$reconstruction_loss, "zinb")
+})
+
 test_that("what cannot be is refused, by name", {
     refuse <- function(call, message) expect_error(call, message, class = "rscvi_invalid_argument")
     refuse(run(labels = "cluster"), "labels.*\"cluster\".*\"known\"")

@@ -9,10 +9,15 @@ make_sce <- function() {
     )
 }
 sce <- make_sce()
-# The recommended weight of the KL term for cells of fewer than 192 counts.
-kl_weight <- mean(Matrix::colSums(SummarizedExperiment::assay(sce))) / 32
+# The recommended weight of the KL term for cells of fewer than 240 counts.
+kl_weight <- max(1, mean(Matrix::colSums(SummarizedExperiment::assay(sce))) / 40)
 run <- function(x = sce, ..., batch = "donor", n_epochs = 3, n_hidden = 8, n_latent = 3, seed = 1) {
     runSCVI(x, batch = batch, n_epochs = n_epochs, n_hidden = n_hidden, n_latent = n_latent, seed = seed, ...)
+}
+# The model that it makes of such arguments.
+recommended_vae <- function(dataset, ..., reconstruction_loss = "nb") {
+    VAE(dataset, n_hidden = 8, n_latent = 3, reconstruction_loss = reconstruction_loss, library = "observed",
+        dispersion_start = "moments", dropout_rate = 0, seed = 1, ...)
 }
 reduced <- function(x, name = "SCVI") SingleCellExperiment::reducedDim(x, name)
 done <- run(labels = "type")
@@ -31,10 +36,10 @@ test_that("the reduced dimension is the latent mean of every cell, in order", {
 
 test_that("one call does what data set, model, trainer and train do, step by step", {
     dataset <- GeneExpressionDataset(sce, batch = "donor", labels = "type")
-    model <- VAE(dataset, n_hidden = 8, n_latent = 3, library = "observed", dispersion_start = "moments", seed = 1)
+    model <- recommended_vae(dataset)
     # Three epochs of one minibatch.
-    trainer <- UnsupervisedTrainer(model, dataset, max_kl_weight = kl_weight, lr_dispersion = 0.01, n_epochs_kl_warmup = NULL,
-        n_iter_kl_warmup = 3, seed = 1)
+    trainer <- UnsupervisedTrainer(model, dataset, max_kl_weight = kl_weight, lr_dispersion = 0.01,
+        n_epochs_kl_warmup = NULL, n_iter_kl_warmup = 3, seed = 1)
     train(trainer, n_epochs = 3, seed = 1)
     expect_identical(reduced(done), latent_matrix(Posterior(model, dataset)))
     post <- posterior(done)
@@ -60,8 +65,8 @@ test_that("scvi 0.6.8's set of defaults is one word away, and what is given wins
     model <- VAE(dataset, n_hidden = 8, n_latent = 3, seed = 1)
     train(UnsupervisedTrainer(model, dataset, seed = 1), n_epochs = 3, seed = 1)
     expect_identical(state_dict(model(posterior(run(defaults = "scvi-0.6.8")))), state_dict(model))
-    all_given <- run(library = "latent", dispersion_start = "normal", max_kl_weight = 1, lr_dispersion = NULL,
-        n_epochs_kl_warmup = 400)
+    all_given <- run(reconstruction_loss = "zinb", library = "latent", dispersion_start = "normal",
+        dropout_rate = 0.1, max_kl_weight = 1, lr_dispersion = NULL, n_epochs_kl_warmup = 400)
     expect_identical(state_dict(model(posterior(all_given))), state_dict(model))
     expect_identical(model(posterior(run(library_start = "prior")))@options$library, "latent")
     by_cell <- model(posterior(run(dispersion = "gene-cell")))@options
@@ -70,8 +75,8 @@ test_that("scvi 0.6.8's set of defaults is one word away, and what is given wins
     expect_error(run(defaults = "best"), "`defaults` must be.*recommended", class = "rscvi_invalid_argument")
 })
 
-test_that("the recommended weight of the KL term goes with depth, the length of training counts steps, within 20 and 100 epochs and never above scvi's", {
-    epochs <- function(n, ...) default_n_epochs("recommended", n, list(...))
+test_that("the recommended weight of the KL term goes with depth, the length of training with steps", {
+    epochs <- function(n, ...) epochs_of_run(NULL, "recommended", n, list(...))
     expect_identical(epochs(500), 100)
     expect_equal(epochs(10000), round(3000 / 71))
     expect_equal(epochs(10000, batch_size = 256), round(3000 / 36))
@@ -79,25 +84,24 @@ test_that("the recommended weight of the KL term goes with depth, the length of 
     expect_identical(epochs(10000, train_indices = 1:640), 100)
     expect_identical(epochs(1e5), 20)
     expect_identical(epochs(1e6), 8)
-    expect_identical(default_n_epochs("scvi-0.6.8", 500, list()), 400L)
+    expect_identical(epochs_of_run(NULL, "scvi-0.6.8", 500, list()), 400L)
     weight <- function(count) {
         counts <- matrix(count, 8, 8, dimnames = list(letters[1:8], LETTERS[1:8]))
         counts[1, 1:2] <- count + c(1, -1)
         recommended_kl_weight(GeneExpressionDataset(counts))
     }
-    expect_identical(c(weight(1), weight(16), weight(100)), c(1, 4, 6))
+    expect_identical(c(weight(1), weight(16), weight(100)), c(1, 3.2, 6))
     # Arguments that are wrong are the trainer's to refuse.
     expect_error(run(batch_size = "many", n_epochs = NULL), "`batch_size` must be", class = "rscvi_invalid_argument")
 })
 
 test_that("further arguments go to the model, the trainer and train", {
-    found <- run(reconstruction_loss = "nb", n_layers = 2, train_size = 0.5, test_size = 0.3, batch_size = 16,
+    found <- run(reconstruction_loss = "zinb", n_layers = 2, train_size = 0.5, test_size = 0.3, batch_size = 16,
         lr = 1e-2)
     dataset <- GeneExpressionDataset(sce, batch = "donor")
-    model <- VAE(dataset, n_hidden = 8, n_latent = 3, n_layers = 2, reconstruction_loss = "nb", library = "observed",
-        dispersion_start = "moments", seed = 1)
-    trainer <- UnsupervisedTrainer(model, dataset, train_size = 0.5, test_size = 0.3, batch_size = 16, max_kl_weight = kl_weight,
-        lr_dispersion = 0.01, n_epochs_kl_warmup = NULL, n_iter_kl_warmup = 6, seed = 1)
+    model <- recommended_vae(dataset, n_layers = 2, reconstruction_loss = "zinb")
+    trainer <- UnsupervisedTrainer(model, dataset, train_size = 0.5, test_size = 0.3, batch_size = 16,
+        max_kl_weight = kl_weight, lr_dispersion = 0.01, n_epochs_kl_warmup = NULL, n_iter_kl_warmup = 6, seed = 1)
     train(trainer, n_epochs = 3, lr = 1e-2, seed = 1)
     expect_identical(state_dict(model(posterior(found))), state_dict(model))
     expect_identical(posterior(found)@data_loader_kwargs$batch_size, 16L)
@@ -163,8 +167,8 @@ test_that("subset_row chooses the genes of the model, by name, index or mask", {
     expect_identical(gene_names(posterior(found)@gene_dataset), chosen)
     expect_identical(dim(found), dim(sce))
     dataset <- GeneExpressionDataset(counts(small_dataset())[chosen, ], batch = sce$donor)
-    expect_identical(reduced(found), latent_matrix(Posterior(load_state_dict(
-        VAE(dataset, n_hidden = 8, n_latent = 3, library = "observed"), state_dict(model(posterior(found)))), dataset)))
+    same <- load_state_dict(recommended_vae(dataset), state_dict(model(posterior(found))))
+    expect_identical(reduced(found), latent_matrix(Posterior(same, dataset)))
     expect_identical(reduced(run(subset_row = c(9, 1, 4))), reduced(found))
     expect_identical(reduced(run(subset_row = rownames(sce) %in% chosen)), reduced(run(subset_row = c(1, 4, 9))))
     expect_error(run(subset_row = c("gene1", "nogene")), "`subset_row`.*\"nogene\"", class = "rscvi_invalid_argument")
