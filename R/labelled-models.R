@@ -40,7 +40,7 @@ SCANVI <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent 
                    dispersion = "gene", log_variational = TRUE, reconstruction_loss = "zinb", y_prior = NULL,
                    labels_groups = NULL, use_labels_groups = FALSE, classifier_parameters = list(), from = NULL,
                    library = "latent", encode_covariates = FALSE, dispersion_start = "normal",
-                   library_start = "random", normalisation = "batch", seed = NULL) {
+                   library_start = "random", scale_start = "random", normalisation = "batch", seed = NULL) {
     if (!is.null(from)) {
         given <- as.list(match.call())[-1L]
         return(scanvi_from(from, n_input, names(given), parent.frame(), given))
@@ -48,7 +48,8 @@ SCANVI <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent 
     size <- model_size(n_input, if (!missing(n_batch)) n_batch, if (!missing(n_labels)) n_labels)
     options <- network_options(size, n_hidden, n_latent, n_layers, dropout_rate, dispersion, log_variational,
         reconstruction_loss, library = library, encode_covariates = encode_covariates,
-        dispersion_start = dispersion_start, library_start = library_start, normalisation = normalisation)
+        dispersion_start = dispersion_start, library_start = library_start, normalisation = normalisation,
+        scale_start = scale_start)
     if (options$dispersion == "gene-label") {
         abort_rscvi(c("{.arg dispersion} must not be {.val gene-label} for {.fn SCANVI}: its decoder does not see labels.",
             i = "{.fn VAEC} has dispersions by label."))
@@ -69,7 +70,8 @@ scanvi_from <- function(from, n_input, given, frame, call) {
     }
     shared <- c("n_hidden", "n_latent", "n_layers", "dropout_rate", "dispersion", "log_variational",
         "reconstruction_loss", "library", "encode_covariates", "normalisation")
-    starts <- c("dispersion_start", "library_start")  # of no consequence: the weights are those of the VAE
+    # Of no consequence: the weights are those of the VAE.
+    starts <- c("dispersion_start", "library_start", "scale_start")
     fixed <- intersect(given, c("n_batch", shared, starts))
     if (length(fixed)) {
         abort_rscvi("{.arg {fixed}} {?is/are} that of {.arg from}, and cannot be given beside it.")
@@ -100,11 +102,12 @@ scanvi_from <- function(from, n_input, given, frame, call) {
 VAEC <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 10, n_layers = 1, dropout_rate = 0.1,
                  y_prior = NULL, dispersion = "gene", log_variational = TRUE, reconstruction_loss = "zinb",
                  library = "latent", encode_covariates = FALSE, dispersion_start = "normal", library_start = "random",
-                 normalisation = "batch", seed = NULL) {
+                 scale_start = "random", normalisation = "batch", seed = NULL) {
     size <- model_size(n_input, if (!missing(n_batch)) n_batch, if (!missing(n_labels)) n_labels)
     options <- network_options(size, n_hidden, n_latent, n_layers, dropout_rate, dispersion, log_variational,
         reconstruction_loss, library = library, encode_covariates = encode_covariates,
-        dispersion_start = dispersion_start, library_start = library_start, normalisation = normalisation)
+        dispersion_start = dispersion_start, library_start = library_start, normalisation = normalisation,
+        scale_start = scale_start)
     options <- c(options, label_options(options, y_prior, list()), list(encode_labels_twice = FALSE))
     new_model("VAEC", options, size$names, resolve_seed(seed), size$dataset)
 }

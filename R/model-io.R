@@ -92,7 +92,7 @@ write_model <- function(model, file) {
 
 # Options that came after the first version of the format, with the value that says what models were like before.
 later_options <- list(library = "latent", encode_covariates = FALSE, covariates = NULL, dispersion_start = "normal",
-    library_start = "random", normalisation = "batch")
+    library_start = "random", scale_start = "random", normalisation = "batch")
 
 # The constructor checks the options, which come from a file, as it checks those of a user.
 rebuild_model <- function(about) {

@@ -21,7 +21,7 @@
 #' of a negative binomial, \eqn{\mu + \mu^2 / \theta}, that of the data. \eqn{\ln\theta} is kept in \eqn{[-7, 5]}; a
 #' gene that varies no more than a Poisson variable starts at 5. With `"gene-batch"` and `"gene-label"` the sums are over the
 #' cells of a batch or label, and a gene without counts there takes its value among all cells. The other weights are
-#' those that the same `seed` gives without these options. Both options need a data set for `n_input`; a model that sees
+#' those that the same `seed` gives without these options. They need a data set for `n_input`; a model that sees
 #' its test cells nowhere is made for a data set of the training cells alone.
 #'
 #' @param n_input number of genes; or a [GeneExpressionDataset()], from which `n_input`, `n_batch` and `n_labels` are
@@ -47,6 +47,9 @@
 #' @param library_start where the library's encoder starts: `"random"`, as any layer, as in scvi 0.6.8; `"prior"`: the
 #'   biases of its outputs start at the mean of the log library size (with `library = "residual"`: at 0) and at the
 #'   logarithm of its prior variance, means over the cells of the data set.
+#' @param scale_start where the biases of the decoder's shares start: `"random"`, as those of any layer, as in scvi
+#'   0.6.8; `"shares"`, at the logarithms of the genes' shares of all counts of the data set. A gene that varies much
+#'   more than others has gradients too small to find its mean from a random start, and may end far from it.
 #' @param normalisation how hidden units of encoders and decoder are normalised: `"batch"`, over the cells of a
 #'   minibatch, as in scvi 0.6.8 (Ioffe & Szegedy 2015); `"layer"`, over the units of each cell (Ba, Kiros & Hinton
 #'   2016, arXiv:1607.06450), so that a cell is encoded alike in training and afterwards, whatever the cells beside it.
@@ -63,11 +66,12 @@
 VAE <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent = 10, n_layers = 1, dropout_rate = 0.1,
                 dispersion = "gene", log_variational = TRUE, reconstruction_loss = "zinb",
                 latent_distribution = "normal", library = "latent", encode_covariates = FALSE,
-                dispersion_start = "normal", library_start = "random", normalisation = "batch", seed = NULL) {
+                dispersion_start = "normal", library_start = "random", scale_start = "random",
+                normalisation = "batch", seed = NULL) {
     size <- model_size(n_input, if (!missing(n_batch)) n_batch, if (!missing(n_labels)) n_labels)
     options <- network_options(size, n_hidden, n_latent, n_layers, dropout_rate, dispersion, log_variational,
         reconstruction_loss, latent_distribution, library, encode_covariates, dispersion_start, library_start,
-        normalisation)
+        normalisation, scale_start)
     new_model("VAE", options, size$names, resolve_seed(seed), size$dataset)
 }
 
@@ -97,7 +101,7 @@ model_size <- function(n_input, n_batch, n_labels) {
 # The options that all models have.
 network_options <- function(size, n_hidden, n_latent, n_layers, dropout_rate, dispersion, log_variational,
                             reconstruction_loss, latent_distribution = "normal", library, encode_covariates,
-                            dispersion_start, library_start, normalisation) {
+                            dispersion_start, library_start, normalisation, scale_start = "random") {
     options <- list(
         n_input = check_count(size$n_input, "n_input", lower = 1L),
         n_batch = check_count(size$n_batch, "n_batch", lower = 0L),
@@ -114,6 +118,7 @@ network_options <- function(size, n_hidden, n_latent, n_layers, dropout_rate, di
         encode_covariates = check_flag(encode_covariates, "encode_covariates"), covariates = size$covariates,
         dispersion_start = check_choice(dispersion_start, "dispersion_start", c("normal", "moments")),
         library_start = check_choice(library_start, "library_start", c("random", "prior")),
+        scale_start = check_choice(scale_start, "scale_start", c("random", "shares")),
         normalisation = check_choice(normalisation, "normalisation", c("batch", "layer"))
     )
     check_starts(options, size$dataset)
@@ -130,8 +135,8 @@ check_starts <- function(options, dataset) {
         abort_rscvi("{.code library_start = \"prior\"} does not go with {.code library = \"observed\"}, which has no
             encoder.")
     }
-    if (starts_from_data(options) && is.null(dataset)) {
-        name <- if (options$dispersion_start == "moments") "dispersion_start" else "library_start"
+    name <- utils::head(starts_from_data(options), 1L)
+    if (length(name) && is.null(dataset)) {
         abort_rscvi(c("{.arg {name}} is {.val {options[[name]]}}, but {.arg n_input} is a number: there are no data to
             start from.", i = "Give a {.fn GeneExpressionDataset} for {.arg n_input}."))
     }
@@ -147,7 +152,11 @@ check_starts <- function(options, dataset) {
     }
 }
 
-starts_from_data <- function(options) options$dispersion_start == "moments" || options$library_start == "prior"
+# Names of the options that ask for it.
+starts_from_data <- function(options) {
+    from_data <- c(dispersion_start = "moments", library_start = "prior", scale_start = "shares")
+    names(from_data)[vapply(names(from_data), function(name) identical(options[[name]], from_data[[name]]), NA)]
+}
 
 # `dataset`: what the model starts from where its options ask for that; NULL for one whose weights are loaded.
 new_model <- function(class, options, names, seed, dataset = NULL) {
@@ -156,7 +165,7 @@ new_model <- function(class, options, names, seed, dataset = NULL) {
         state = new.env(parent = emptyenv()), version = as.character(utils::packageVersion("rscvi"))
     )
     model@state$handle <- new_core_model(model, seed)
-    if (!is.null(dataset) && starts_from_data(options)) {
+    if (!is.null(dataset) && length(starts_from_data(options))) {
         core(model_start_from_data_cpp(model_handle(model), dataset_handle(dataset)))
     }
     sync_weights(model)

@@ -11,6 +11,7 @@
 #' | likelihood of counts | `reconstruction_loss` of [VAE()] | `"nb"` | `"zinb"` |
 #' | library size | `library` of [VAE()] | `"observed"` (5) | `"latent"` |
 #' | dropout in encoders | `dropout_rate` of [VAE()] | 0 | 0.1 |
+#' | shares of the genes start at | `scale_start` of [VAE()] | `"shares"` | `"random"` |
 #' | log dispersions start at | `dispersion_start` of [VAE()] | `"moments"` (1) | `"normal"` |
 #' | their learning rate | `lr_dispersion` of the trainers | 0.01 (1) | `NULL`: as all others |
 #' | weight of the KL term of z | `max_kl_weight` of the trainers | 1 to 6 (2) | 1 |
@@ -56,8 +57,8 @@ default_sets <- c("recommended", "scvi-0.6.8")
 with_defaults <- function(given, defaults, dataset, n_epochs) {
     if (defaults != "recommended") return(given)
     recommended <- list(
-        model = list(library = "observed", dispersion_start = "moments", reconstruction_loss = "nb",
-            dropout_rate = 0),
+        model = list(library = "observed", dispersion_start = "moments", scale_start = "shares",
+            reconstruction_loss = "nb", dropout_rate = 0),
         trainer = list(max_kl_weight = recommended_kl_weight(dataset), lr_dispersion = 1e-2, n_epochs_kl_warmup = NULL,
             n_iter_kl_warmup = n_epochs * steps_per_epoch(nb_cells(dataset), given$trainer)),
         # No KL weight: with a larger one the classifier of a SCANVI is hardly ever sure.

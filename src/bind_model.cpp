@@ -36,6 +36,7 @@ rscvi::VaeOptions to_vae_options(const Rcpp::List& list) {
   options.library = rscvi::parse_library(option<std::string>(list, "library"));
   options.dispersion_start = rscvi::parse_dispersion_start(option<std::string>(list, "dispersion_start"));
   options.library_start = rscvi::parse_library_start(option<std::string>(list, "library_start"));
+  options.scale_start = rscvi::parse_scale_start(option<std::string>(list, "scale_start"));
   options.normalisation = rscvi::parse_normalisation(option<std::string>(list, "normalisation"));
   options.encode_covariates = option<bool>(list, "encode_covariates");
   for (const int n : option<std::vector<int>>(list, "n_categories")) options.n_categories.push_back(n);
@@ -122,6 +123,7 @@ Rcpp::List model_default_options_cpp() {
       Rcpp::Named("dispersion_start") =
           options.dispersion_start == rscvi::DispersionStart::normal ? "normal" : "another",
       Rcpp::Named("library_start") = options.library_start == rscvi::LibraryStart::random ? "random" : "another",
+      Rcpp::Named("scale_start") = options.scale_start == rscvi::ScaleStart::random ? "random" : "another",
       Rcpp::Named("normalisation") = options.normalisation == rscvi::Normalisation::batch ? "batch" : "another");
 }
 

@@ -30,6 +30,39 @@ test_that("dispersions start at moment estimates, and nothing else moves", {
     }
 })
 
+test_that("shares of the genes start at those of the data, and nothing else moves", {
+    dataset <- small_dataset()
+    name <- "decoder.px_scale_decoder.0.bias"
+    for (make in list(VAE, SCANVI, VAEC)) {
+        plain <- state_dict(make(dataset, n_hidden = 8, n_latent = 3, seed = 1))
+        started <- state_dict(make(dataset, n_hidden = 8, n_latent = 3, scale_start = "shares", seed = 1))
+        total <- rowSums(as.matrix(counts(dataset)))
+        expect_equal(exp(started[[name]]) / sum(exp(started[[name]])), unname(total / sum(total)), tolerance = 1e-5)
+        expect_equal(mean(started[[name]]), 0, tolerance = 1e-6)
+        expect_identical(started[names(started) != name], plain[names(plain) != name])
+    }
+    # A gene without counts has that of half a count.
+    x <- as.matrix(counts(dataset))
+    x[2, ] <- 0
+    bias <- state_dict(VAE(GeneExpressionDataset(x), n_hidden = 8, n_latent = 3, scale_start = "shares"))[[name]]
+    expect_equal(exp(bias[2] - bias[1]), 0.5 / sum(x[1, ]), tolerance = 1e-5)
+})
+
+test_that("the mean of a gene of rare large counts is found from its share", {
+    x <- withr::with_seed(1, matrix(stats::rpois(200 * 30, 5), 30, dimnames = list(paste0("g", 1:30), NULL)))
+    x[1, ] <- withr::with_seed(6, stats::rnbinom(200, mu = 3, size = 0.01))
+    dataset <- GeneExpressionDataset(x)
+    error <- function(scale_start) {
+        model <- VAE(dataset, n_hidden = 16, n_latent = 2, reconstruction_loss = "nb", library = "observed",
+            dispersion_start = "moments", scale_start = scale_start, seed = 1)
+        train(UnsupervisedTrainer(model, dataset, lr_dispersion = 0.01, seed = 1), n_epochs = 100, seed = 1)
+        abs(log2(mean(generate_parameters(Posterior(model, dataset), seed = 1)$means[, 1]) / mean(x[1, ])))
+    }
+    # .09 and 1.26.
+    expect_lt(error("shares"), 0.5)
+    expect_gt(error("random"), 0.75)
+})
+
 test_that("the library's encoder starts at the prior", {
     dataset <- small_dataset()
     bias <- function(model, part) state_dict(model)[[paste0("l_encoder.", part, "_encoder.bias")]]
@@ -80,6 +113,8 @@ test_that("the options are refused where they cannot work, by name", {
     refuse <- function(message, ...) expect_error(VAE(...), message, class = "rscvi_invalid_argument")
     refuse("`dispersion_start` must be", dataset, dispersion_start = "random")
     refuse("`library_start` must be", dataset, library_start = 1)
+    refuse("`scale_start` must be", dataset, scale_start = "zero")
+    refuse("`scale_start` is \"shares\", but `n_input` is a number", 12, scale_start = "shares")
     refuse("`normalisation` must be", dataset, normalisation = "group")
     refuse("`library` must be", dataset, library = "known")
     refuse("`dispersion_start` is \"moments\", but `n_input` is a number", 12, dispersion_start = "moments")
@@ -96,7 +131,7 @@ test_that("models with these options are saved, loaded, cloned and started from"
     dataset <- small_dataset()
     for (library in c("latent", "residual")) {
         model <- small_model(dataset, library = library, dispersion_start = "moments", library_start = "prior",
-            normalisation = "layer")
+            scale_start = "shares", normalisation = "layer")
         file <- withr::local_tempfile()
         save_model(model, file)
         expect_same_model(load_model(file), model)
@@ -110,7 +145,7 @@ test_that("models with these options are saved, loaded, cloned and started from"
         revived <- unserialize(serialize(model, NULL))
         expect_identical(elbo(Posterior(revived, dataset), seed = 1), elbo(Posterior(model, dataset), seed = 1))
         scanvi <- SCANVI(dataset, from = model, seed = 2)
-        kept <- c("library", "dispersion_start", "library_start", "normalisation")
+        kept <- c("library", "dispersion_start", "library_start", "scale_start", "normalisation")
         expect_identical(scanvi@options[kept], model@options[kept])
         expect_identical(state_dict(scanvi)[names(state_dict(model))], state_dict(model))
         expect_error(SCANVI(dataset, from = model, normalisation = "batch"), "`normalisation` is that of `from`")

@@ -40,7 +40,7 @@ test_that("VAE's defaults are those of the core and of 0.6.8", {
         dispersion = "gene", log_variational = TRUE, reconstruction_loss = "zinb", latent_distribution = "normal",
         # Beyond 0.6.8, with the values that leave it as it was.
         library = "latent", encode_covariates = FALSE, dispersion_start = "normal", library_start = "random",
-        normalisation = "batch"
+        scale_start = "random", normalisation = "batch"
     )
     defaults <- as.list(formals(VAE))
     expect_identical(names(defaults), c("n_input", names(reference), "seed"))

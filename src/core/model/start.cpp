@@ -77,6 +77,16 @@ void start_dispersion(VaeImpl& model, const Dataset& dataset) {
   px_r.copy_(start.view(px_r.sizes()));
 }
 
+// softmax(biases) are the genes' shares of all counts; a gene without counts gets that of half a count.
+void start_scale(VaeImpl& model, const Dataset& dataset) {
+  std::vector<double> count(dataset.n_genes(), 0.0);
+  for_each_cell(*dataset.counts, [&](std::int64_t, const std::int32_t* gene, const float* value, std::int64_t n) {
+    for (std::int64_t k = 0; k < n; ++k) count[gene[k]] += value[k];
+  });
+  const at::Tensor logit = at::tensor(count, at::kDouble).clamp_min(0.5).log();
+  model.named_parameters()["decoder.px_scale_decoder.0.bias"].copy_(logit - logit.mean());
+}
+
 void start_library(VaeImpl& model, const Dataset& dataset) {
   auto parameters = model.named_parameters();
   // The mean of a residual is 0 already.
@@ -127,6 +137,7 @@ void start_from_data(VaeImpl& model, const Dataset& dataset) {
   const at::NoGradGuard no_grad;
   if (options.dispersion_start == DispersionStart::moments) start_dispersion(model, dataset);
   if (options.library_start == LibraryStart::prior) start_library(model, dataset);
+  if (options.scale_start == ScaleStart::shares) start_scale(model, dataset);
 }
 
 }  // namespace rscvi

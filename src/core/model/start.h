@@ -11,8 +11,8 @@
 
 namespace rscvi {
 
-// What the model's options ask for, dispersion_start and library_start, with the values of this data set; nothing if
-// they ask for none. InvalidArgument if its genes, batches or labels are not as many as the model's.
+// What the model's options ask for, dispersion_start, library_start and scale_start, with the values of this data set;
+// nothing if they ask for none. InvalidArgument if its genes, batches or labels are not as many as the model's.
 void start_from_data(VaeImpl& model, const Dataset& dataset);
 
 // ln of the negative binomial's inverse dispersion by moments, (G, n_groups). With mu = N p, N the number of counts of

@@ -72,6 +72,10 @@ LibraryStart parse_library_start(const std::string& name) {
   return parse<LibraryStart>("library_start", name, {{"random", LibraryStart::random}, {"prior", LibraryStart::prior}});
 }
 
+ScaleStart parse_scale_start(const std::string& name) {
+  return parse<ScaleStart>("scale_start", name, {{"random", ScaleStart::random}, {"shares", ScaleStart::shares}});
+}
+
 Normalisation parse_normalisation(const std::string& name) {
   return parse<Normalisation>("normalisation", name,
                               {{"batch", Normalisation::batch}, {"layer", Normalisation::layer}});
@@ -90,6 +94,9 @@ void validate_starts(const VaeOptions& options) {
   }
   if (options.library_start == LibraryStart::prior && options.library == Library::observed) {
     throw InvalidArgument("library_start \"prior\" does not go with library \"observed\", which has no encoder");
+  }
+  if (options.scale_start == ScaleStart::shares && options.type == ModelType::ldvae) {
+    throw InvalidArgument("scale_start \"shares\" does not go with a linear decoder, whose logits have no biases");
   }
 }
 

@@ -22,6 +22,9 @@ enum class DispersionStart { normal, moments };
 // Where the biases of the library encoder's two outputs start: as those of any layer, or at the library's prior.
 enum class LibraryStart { random, prior };
 
+// Where the biases of the decoder's logits of shares start: as those of any layer, or at the genes' shares of the data.
+enum class ScaleStart { random, shares };
+
 // Networks see (value - mean) / sd.
 struct ContinuousCovariate {
   double mean = 0, sd = 1;
@@ -52,6 +55,7 @@ struct VaeOptions {
   Library library = Library::latent;
   DispersionStart dispersion_start = DispersionStart::normal;
   LibraryStart library_start = LibraryStart::random;
+  ScaleStart scale_start = ScaleStart::random;
   Normalisation normalisation = Normalisation::batch;  // in the blocks of encoders and decoder; not in classifiers
 
   // LDVAE: of its decoder.
@@ -79,6 +83,7 @@ LatentDistribution parse_latent_distribution(const std::string& name);
 Library parse_library(const std::string& name);
 DispersionStart parse_dispersion_start(const std::string& name);
 LibraryStart parse_library_start(const std::string& name);
+ScaleStart parse_scale_start(const std::string& name);
 Normalisation parse_normalisation(const std::string& name);
 
 // InvalidArgument, naming the option, if no model can be built with these.

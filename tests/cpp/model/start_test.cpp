@@ -143,6 +143,18 @@ TEST_CASE("start: the library's encoder at its prior moves two biases") {
   }
 }
 
+TEST_CASE("start: the decoder's shares at those of the data move its biases") {
+  const Toy toy = toy_data();
+  VaeOptions options = toy_options();
+  options.scale_start = ScaleStart::shares;
+  Vae model = started(toy, options);
+  const std::string name = "decoder.px_scale_decoder.0.bias";
+  CHECK(differing(toy_model(options), model) == std::vector<std::string>{name});
+  const at::Tensor count = toy.x.to(at::kFloat).sum(0).clamp_min(0.5);
+  const State state = live_state(*model);
+  CHECK(at::allclose(at::softmax(find(state, name), 0), count / count.sum(), 1e-5, 1e-7));
+}
+
 TEST_CASE("start: training goes on from there, with gradients for what was moved") {
   const Toy toy = toy_data();
   VaeOptions options = with_moments(Dispersion::gene);
@@ -174,5 +186,11 @@ TEST_CASE("start: what does not fit is named") {
   options.library_start = LibraryStart::prior;
   CHECK_THROWS_WITH_AS(validate(options),
                        "library_start \"prior\" does not go with library \"observed\", which has no encoder",
+                       InvalidArgument);
+  options = toy_options();
+  options.type = ModelType::ldvae;
+  options.scale_start = ScaleStart::shares;
+  CHECK_THROWS_WITH_AS(validate(options),
+                       "scale_start \"shares\" does not go with a linear decoder, whose logits have no biases",
                        InvalidArgument);
 }

@@ -21,6 +21,8 @@ TEST_CASE("vae options: the names of scvi 0.6.8, and nothing else") {
   CHECK(parse_dispersion_start("moments") == DispersionStart::moments);
   CHECK(parse_library_start("random") == LibraryStart::random);
   CHECK(parse_library_start("prior") == LibraryStart::prior);
+  CHECK(parse_scale_start("random") == ScaleStart::random);
+  CHECK(parse_scale_start("shares") == ScaleStart::shares);
   CHECK(parse_normalisation("batch") == Normalisation::batch);
   CHECK(parse_normalisation("layer") == Normalisation::layer);
   CHECK_THROWS_WITH_AS(parse_normalisation("group"), R"(normalisation must be one of "batch", "layer", not "group")",
@@ -49,6 +51,7 @@ TEST_CASE("vae options: defaults are those of scvi 0.6.8") {
   CHECK(options.library == Library::latent);
   CHECK(options.dispersion_start == DispersionStart::normal);
   CHECK(options.library_start == LibraryStart::random);
+  CHECK(options.scale_start == ScaleStart::random);
   CHECK(options.normalisation == Normalisation::batch);
 }
 
