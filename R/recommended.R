@@ -10,7 +10,6 @@
 #' |:-----|:---------|:----------------|:---------------|
 #' | likelihood of counts | `reconstruction_loss` of [VAE()] | `"nb"` | `"zinb"` |
 #' | library size | `library` of [VAE()] | `"observed"` (5) | `"latent"` |
-#' | dropout in encoders | `dropout_rate` of [VAE()] | 0 | 0.1 |
 #' | shares of the genes start at | `scale_start` of [VAE()] | `"shares"` | `"random"` |
 #' | log dispersions start at | `dispersion_start` of [VAE()] | `"moments"` (1) | `"normal"` |
 #' | their learning rate | `lr_dispersion` of the trainers | 0.01 (1) | `NULL`: as all others |
@@ -38,13 +37,11 @@
 #' keeps cell types apart; rising slowly, that hold leaves dimensions in use that it would else empty at the start.
 #' @section Evidence: `bench/QUALITY.md` in the source: five data sets, three splits each, option by option. Against
 #'   scvi 0.6.8, \eqn{-\ln p} of held-out cells is 4 to 14 % lower, and below that of a null model ([null_model()]) in
-#'   each of the 15 splits. Of the latent spaces' scores 15 of 18 are at most one standard deviation below scvi's mean,
+#'   each of the 15 splits. Of the latent spaces' scores 13 of 18 are at most one standard deviation below scvi's mean,
 #'   or above it; purity among neighbours on three data sets is not. In a contrast that was looked at (CD14+ monocytes
-#'   of [example_pbmc()], `ctrl` against `stim`), the genes that two seeds call agree (Jaccard index .87 to .91),
-#'   and changes of expression correlate with those of cells that were not trained on by .84 to .85, those observed in
+#'   of [example_pbmc()], `ctrl` against `stim`), the genes that two seeds call agree (Jaccard index .78 to .84),
+#'   and changes of expression correlate with those of cells that were not trained on by .85 to .87, those observed in
 #'   the cells that were by .83 to .84, and with scvi 0.6.8's settings by .82 (one seed).
-#'   Without dropout, less of a covariate may leave the latent space at learning rates above the default one
-#'   (`tests/realdata/test-covariates.R`): give `dropout_rate = 0.1` there.
 #' @references Svensson V (2020) Droplet scRNA-seq is not zero-inflated. *Nature Biotechnology* 38:147-150.
 #' @seealso [diagnose()], which says of a fit whether it is to be believed.
 #' @name recommended_defaults
@@ -58,7 +55,7 @@ with_defaults <- function(given, defaults, dataset, n_epochs) {
     if (defaults != "recommended") return(given)
     recommended <- list(
         model = list(library = "observed", dispersion_start = "moments", scale_start = "shares",
-            reconstruction_loss = "nb", dropout_rate = 0),
+            reconstruction_loss = "nb"),
         trainer = list(max_kl_weight = recommended_kl_weight(dataset), lr_dispersion = 1e-2, n_epochs_kl_warmup = NULL,
             n_iter_kl_warmup = n_epochs * steps_per_epoch(nb_cells(dataset), given$trainer)),
         # No KL weight: with a larger one the classifier of a SCANVI is hardly ever sure.

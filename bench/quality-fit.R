@@ -5,7 +5,8 @@
 quality_levers <- list(
     plain = list(), A = list(model = list(dispersion_start = "moments")),
     K = list(model = list(library_start = "prior")), R = list(model = list(library = "residual")),
-    C = list(model = list(library = "observed")), N = list(model = list(normalisation = "layer")),
+    C = list(model = list(library = "observed")), S = list(model = list(scale_start = "shares")),
+    N = list(model = list(normalisation = "layer")),
     nb = list(model = list(reconstruction_loss = "nb")), cosine = list(trainer = list(lr_schedule = "cosine")),
     recommended = list(recommended = TRUE), D = list(trainer = list(lr_dispersion = 1e-2)),
     stop = list(trainer = list(early_stopping_kwargs = list(early_stopping_metric = "elbo",
@@ -15,6 +16,7 @@ quality_levers <- list(
 quality_levers <- c(quality_levers, list(
     zinb = list(model = list(reconstruction_loss = "zinb")), `latent-library` = list(model = list(library = "latent")),
     `batch-norm` = list(model = list(normalisation = "batch")),
+    `random-shares` = list(model = list(scale_start = "random")),
     `normal-start` = list(model = list(dispersion_start = "normal")),
     `one-rate` = list(trainer = list(lr_dispersion = NULL)), `at-once` = list(trainer = list(n_iter_kl_warmup = NULL))
 ))

@@ -24,7 +24,7 @@ latent_of <- function(sim, covariates, seed) {
     dimnames(sim$counts) <- list(paste0("gene", seq_len(nrow(sim$counts))), paste0("cell", seq_len(ncol(sim$counts))))
     sce <- SingleCellExperiment::SingleCellExperiment(list(counts = sim$counts))
     sce <- runSCVI(sce, covariates = covariates, n_hidden = 64, n_latent = 8, n_epochs = 80, lr = 5e-3,
-        dropout_rate = 0.1, seed = seed, verbose = FALSE)
+        seed = seed, verbose = FALSE)
     SingleCellExperiment::reducedDim(sce, "SCVI")
 }
 

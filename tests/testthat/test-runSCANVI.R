@@ -66,8 +66,8 @@ test_that("the recommended set is that of runSCVI() for the model, and leaves th
         list(model = model(post)@options, trainer = model(post)@state$training$options)
     }
     found <- options()
-    expect_identical(found$model[c("reconstruction_loss", "library", "dropout_rate")],
-        list(reconstruction_loss = "nb", library = "observed", dropout_rate = 0))
+    expect_identical(found$model[c("reconstruction_loss", "library", "scale_start")],
+        list(reconstruction_loss = "nb", library = "observed", scale_start = "shares"))
     expect_identical(found$trainer$max_kl_weight, 1)
     expect_identical(options(max_kl_weight = 2)$trainer$max_kl_weight, 2)
     expect_identical(options(dispersion = "gene-cell")$model$dispersion, "gene-cell")

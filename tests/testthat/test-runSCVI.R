@@ -17,7 +17,7 @@ run <- function(x = sce, ..., batch = "donor", n_epochs = 3, n_hidden = 8, n_lat
 # The model that it makes of such arguments.
 recommended_vae <- function(dataset, ..., reconstruction_loss = "nb") {
     VAE(dataset, n_hidden = 8, n_latent = 3, reconstruction_loss = reconstruction_loss, library = "observed",
-        dispersion_start = "moments", scale_start = "shares", dropout_rate = 0, seed = 1, ...)
+        dispersion_start = "moments", scale_start = "shares", seed = 1, ...)
 }
 reduced <- function(x, name = "SCVI") SingleCellExperiment::reducedDim(x, name)
 done <- run(labels = "type")
@@ -66,7 +66,7 @@ test_that("scvi 0.6.8's set of defaults is one word away, and what is given wins
     train(UnsupervisedTrainer(model, dataset, seed = 1), n_epochs = 3, seed = 1)
     expect_identical(state_dict(model(posterior(run(defaults = "scvi-0.6.8")))), state_dict(model))
     all_given <- run(reconstruction_loss = "zinb", library = "latent", dispersion_start = "normal",
-        scale_start = "random", dropout_rate = 0.1, max_kl_weight = 1, lr_dispersion = NULL, n_epochs_kl_warmup = 400)
+        scale_start = "random", max_kl_weight = 1, lr_dispersion = NULL, n_epochs_kl_warmup = 400)
     expect_identical(state_dict(model(posterior(all_given))), state_dict(model))
     expect_identical(model(posterior(run(library_start = "prior")))@options$library, "latent")
     by_cell <- model(posterior(run(dispersion = "gene-cell")))@options
