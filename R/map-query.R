@@ -26,7 +26,7 @@
 #' # How good it is
 #' The model has not seen what sets the new cells apart. Labels of [example_pbmc()]'s control cells on its stimulated
 #' ones, 100 epochs of the VAE, accuracy with three seeds: neighbours in the latent space of a VAE, trained as
-#' [runSCVI()] does, .84, .80, .82; classifier of a SCANVI, trained as [runSCANVI()] does, .91, .87, .89. With
+#' [runSCVI()] does, .82, .71, .83; classifier of a SCANVI, trained as [runSCANVI()] does, .91, .87, .89. With
 #' `encode_covariates = TRUE`, training the encoder's columns made labels worse, not better: .82 fell to .79 in 100
 #' epochs, .90 to .86 with `library = "observed"` (one seed each, 50 epochs of the VAE, a SCANVI with the defaults of
 #' [SemiSupervisedTrainer()]).
