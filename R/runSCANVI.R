@@ -18,8 +18,8 @@
 #'   lower case in place of `scanvi`).
 #' @section Defaults:
 #' Those of scvi 0.6.8, without a KL warm-up. The set that [runSCVI()] has ([recommended_defaults]) explains counts
-#' better, but labels are told less well: with 20 of each, accuracy falls from .888 to .882 on pbmc4k_labelled and from
-#' .942 to .901 on worm_l2 (means of three seeds), and the model is surer of itself than it should be. Of the SCANVI,
+#' better, but labels are told less well: with 20 of each, accuracy falls from .888 to .881 on pbmc4k_labelled and from
+#' .942 to .918 on worm_l2 (means of three seeds), and the model is surer of itself than it should be. Of the SCANVI,
 #' with either set, besides:
 #'
 #' * `classification_ratio` is 80 times the share of cells that have a label, so that one cell's label weighs the same

@@ -91,6 +91,11 @@ test_that("the recommended weight of the KL term goes with depth, the length of 
         recommended_kl_weight(GeneExpressionDataset(counts))
     }
     expect_identical(c(weight(1), weight(16), weight(100)), c(1, 3.2, 6))
+    deeper <- sce
+    SummarizedExperiment::assay(deeper) <- 4 * SummarizedExperiment::assay(sce)
+    used <- function(...) model(posterior(run(deeper, ...)))@state$training$options$max_kl_weight
+    expect_equal(used(), mean(Matrix::colSums(SummarizedExperiment::assay(deeper))) / 40)
+    expect_identical(used(max_kl_weight = 2), 2)
     # Arguments that are wrong are the trainer's to refuse.
     expect_error(run(batch_size = "many", n_epochs = NULL), "`batch_size` must be", class = "rscvi_invalid_argument")
 })
