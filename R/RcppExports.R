@@ -261,6 +261,10 @@ matrix_product_gflops_cpp <- function() {
     .Call(`_rscvi_matrix_product_gflops_cpp`)
 }
 
+faster_openblas_kernels_cpp <- function() {
+    .Call(`_rscvi_faster_openblas_kernels_cpp`)
+}
+
 cuda_is_available_cpp <- function() {
     .Call(`_rscvi_cuda_is_available_cpp`)
 }

@@ -25,14 +25,16 @@ predictive_statistics <- function(post, seed, block_size = predictive_block_size
         data.frame(mean = mean, variance = pmax(0, sums[, first + 1L] / n - mean^2), zeros = sums[, first + 2L] / n)
     }
     table <- cbind(data = of(1L, n), model = of(4L, n * n_predictive_draws))
+    rownames(table) <- gene_names(post@gene_dataset)
     attr(table, "n_cells") <- n
     table
 }
 
 least_cells_drawn <- 30L
+predictive_checks <- c("predictive zeros", "predictive mean", "genes off", "predictive variance")
 
 check_predictive <- function(genes, post) {
-    checks <- c("predictive zeros", "predictive mean", "predictive variance")
+    checks <- predictive_checks
     n <- attr(genes, "n_cells")
     used <- genes$data.mean >= least_predictive_mean & genes$data.variance > 0
     reason <- if (n < least_cells_drawn) sprintf("there are %d cells, and %d are needed", n, least_cells_drawn) else
@@ -57,12 +59,37 @@ check_predictive <- function(genes, post) {
             sprintf(paste("The mean of drawn counts is off by a factor of %.2f for half of the genes, chance alone",
                 "gives %.2f."), 2^fold, 2^fold_by_chance),
             "Do not interpret denoised expression yet: see the library, and train for longer."),
-        finding(checks[3L], ratio, 0, verdict_by(abs(ratio), 0.5, 1.5),
+        check_genes_off(genes, n, relative_error),
+        finding(checks[4L], ratio, 0, verdict_by(abs(ratio), 0.5, 1.5),
             sprintf("Drawn counts of a gene vary %s times as much as the counts (median of %d genes).",
                 format(2^ratio, digits = 3), sum(used)),
             paste(if (ratio > 0) "The model's dispersions are too large, or its library sizes too noisy" else
                 "The model's dispersions are too small", "(see the library). Train for longer, or with a larger lr."))
     )
+}
+
+# Most genes can be right, and a few, whose expression the fit never found, wrong by orders of magnitude.
+check_genes_off <- function(genes, n_cells, relative_error) {
+    # A gene that the model never draws counts as drawn once.
+    drawn <- pmax(genes$model.mean, 1 / (n_cells * n_predictive_draws))
+    fold <- log2(drawn / genes$data.mean)
+    off <- which(!(abs(fold) <= 1 + 4 * relative_error / log(2)))
+    worst <- utils::head(off[order(-abs(fold[off]))], 5L)
+    named <- toString(c(sprintf("%s (%s)", rownames(genes)[worst], format_fold(2^fold[worst])),
+        if (length(off) > 5L) "..."))
+    what <- "have a mean of drawn counts that is off by more than a factor of 2 and chance"
+    finding("genes off", length(off), 0, verdict_by(length(off) / nrow(genes), 0, 0.02),
+        if (length(off) == 0L) sprintf("None of %d genes %s.", nrow(genes), sub("have", "has", what)) else
+            sprintf("%d of %d genes %s: %s.", length(off), nrow(genes), what, named),
+        "Do not interpret these genes. Start from the data (VAE(scale_start = \"shares\")), and train for longer.")
+}
+
+# "1/12" or "x 3.4".
+format_fold <- function(fold) {
+    vapply(fold, function(f) {
+        if (!is.finite(f)) return("not finite")
+        if (f < 1) paste0("1/", format(1 / f, digits = 2)) else paste("x", format(f, digits = 2))
+    }, "")
 }
 
 # What a likelihood with more, or with fewer, zeros would be.

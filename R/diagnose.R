@@ -25,6 +25,8 @@
 #'   and among the counts, against what chance alone gives. ok: .02 above it; warn: .05.
 #' * **predictive mean**: the median over genes of |log2(mean drawn / mean counted)|, against what chance alone gives.
 #'   ok: .25 above it; warn: .75.
+#' * **genes off**: the number of genes with |log2(mean drawn / mean counted)| above 1 and four standard errors of it,
+#'   by chance alone; the worst five are named. ok: none; warn: 1 of 50 genes looked at.
 #' * **predictive variance**: the median over genes of log2(variance drawn / variance counted), against 0. ok: .5 either
 #'   way; warn: 1.5.
 #' * **active dimensions**: the number of latent dimensions in which \eqn{E_q[z]} has a variance over cells above .01
@@ -159,7 +161,7 @@ diagnose_posterior <- function(post, known, n_cells, n_mc_samples, seed) {
         checked("train/test gap", check_gap(post, sets, null, seeds[6L])),
         checked(c("library bias", "library noise"),
             check_library(needed(library), post@model@options$library == "latent")),
-        checked(c("predictive zeros", "predictive mean", "predictive variance"), check_predictive(needed(genes), post)),
+        checked(predictive_checks, check_predictive(needed(genes), post)),
         checked("active dimensions", check_active(needed(latent), post)),
         checked("convergence", check_convergence(known)),
         checked("KL weight", check_kl_weight(known)),

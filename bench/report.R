@@ -100,10 +100,12 @@ million_lines <- function(million) {
 machine_lines <- function(versions, options) {
     cpu <- grep("^model name", readLines("/proc/cpuinfo"), value = TRUE)
     memory <- as.numeric(gsub("[^0-9]", "", readLines("/proc/meminfo", 1L))) * 1024
+    kernels <- Sys.getenv("OPENBLAS_CORETYPE")
     c(sprintf("* %s, `%s`", format(Sys.Date()), paste(c("Rscript bench/run.R", commandArgs(TRUE)), collapse = " ")),
         sprintf("* %s, %d cores, %.0f GB of memory; %s", trimws(sub("^[^:]*:", "", cpu[1L])), parallel::detectCores(),
             memory / 1e9, utils::sessionInfo()$running),
         paste("*", versions),
+        if (nzchar(kernels)) sprintf("* OPENBLAS_CORETYPE=%s for all of them, see `?rscvi`", kernels),
         sprintf("* threads: %s; medians of up to %d repetitions (no more of a job once it took %g s), in brackets the",
             paste(options$threads, collapse = " and "), options$repetitions, options$seconds),
         "  smallest and the largest; rscvi, PyTorch and the bare products took turns", "")

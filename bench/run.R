@@ -128,6 +128,7 @@ run_jobs <- function(jobs, folder, options) {
 main <- function() {
     for (file in c("goals.R", "simulate.R", "workers.R", "report.R")) source(file.path(script_folder(), file))
     options <- parse_options(commandArgs(trailingOnly = TRUE))
+    use_fitting_kernels()
     folder <- tempfile("bench")
     dir.create(folder)
     on.exit(unlink(folder, recursive = TRUE))

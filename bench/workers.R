@@ -20,6 +20,15 @@ start_worker <- function(side, folder, options, threads, trained = TRUE) {
     worker
 }
 
+# Both sides are measured with OpenBLAS's kernels for this processor, see ?rscvi: processes inherit the variable. What
+# was asked for by hand stays.
+use_fitting_kernels <- function() {
+    if (nzchar(Sys.getenv("OPENBLAS_CORETYPE"))) return(invisible())
+    program <- c("-e", shQuote("cat(rscvi:::faster_openblas_kernels_cpp())"))
+    kernels <- system2(file.path(R.home("bin"), "Rscript"), program, stdout = TRUE)
+    if (length(kernels) && nzchar(kernels)) Sys.setenv(OPENBLAS_CORETYPE = kernels)
+}
+
 listen <- function() {
     for (port in first_port + (Sys.getpid() + seq_len(100L)) %% 20000L) {
         socket <- tryCatch(serverSocket(port), error = function(e) NULL)

@@ -811,6 +811,15 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// faster_openblas_kernels_cpp
+std::string faster_openblas_kernels_cpp();
+RcppExport SEXP _rscvi_faster_openblas_kernels_cpp() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(faster_openblas_kernels_cpp());
+    return rcpp_result_gen;
+END_RCPP
+}
 // cuda_is_available_cpp
 bool cuda_is_available_cpp();
 RcppExport SEXP _rscvi_cuda_is_available_cpp() {
@@ -887,6 +896,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_rscvi_train_cpp", (DL_FUNC) &_rscvi_train_cpp, 8},
     {"_rscvi_train_classifier_cpp", (DL_FUNC) &_rscvi_train_classifier_cpp, 9},
     {"_rscvi_matrix_product_gflops_cpp", (DL_FUNC) &_rscvi_matrix_product_gflops_cpp, 0},
+    {"_rscvi_faster_openblas_kernels_cpp", (DL_FUNC) &_rscvi_faster_openblas_kernels_cpp, 0},
     {"_rscvi_cuda_is_available_cpp", (DL_FUNC) &_rscvi_cuda_is_available_cpp, 0},
     {NULL, NULL, 0}
 };

@@ -172,4 +172,7 @@ Rcpp::List train_classifier_cpp(SEXP model, Rcpp::List classifier, SEXP dataset,
 double matrix_product_gflops_cpp() { return rscvi::api::matrix_product_gflops(); }
 
 // [[Rcpp::export(rng = false)]]
+std::string faster_openblas_kernels_cpp() { return rscvi::api::faster_openblas_kernels(); }
+
+// [[Rcpp::export(rng = false)]]
 bool cuda_is_available_cpp() { return rscvi::api::cuda_is_available(); }

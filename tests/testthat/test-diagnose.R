@@ -15,8 +15,8 @@ diagnosed <- local({
     }
 })
 row_of <- function(checks, name) as.list(as.data.frame(checks)[checks$check == name, ])
-all_checks <- c("held-out likelihood", "train/test gap", "library bias", "library noise", "predictive zeros",
-    "predictive mean", "predictive variance", "active dimensions", "convergence", "KL weight", "batch mixing")
+all_checks <- c("held-out likelihood", "train/test gap", "library bias", "library noise", predictive_checks,
+    "active dimensions", "convergence", "KL weight", "batch mixing")
 
 test_that("held-out likelihood and gap are those of the test set beside the null model", {
     trainer <- diagnosed()
@@ -264,7 +264,7 @@ test_that("a container says of itself what its trainer does, also as a subset", 
         seed = 1, verbose = TRUE), rscvi_diagnosis = function(m) said <<- conditionMessage(m), message = function(m) {
         tryInvokeRestart("muffleMessage")
     })
-    expect_match(said, "believed.*bad: .*held-out likelihood.*of 11 checks ok.*See .*diagnose")
+    expect_match(said, "believed.*bad: .*held-out likelihood.*of 12 checks ok.*See .*diagnose")
 })
 
 test_that("drawn counts of a true model differ by chance alone, also of few cells and counts", {
@@ -279,19 +279,28 @@ test_that("drawn counts of a true model differ by chance alone, also of few cell
         table <- withr::with_seed(n, cbind(data = as.data.frame(draw(n, mean, 1)),
             model = as.data.frame(draw(n, mean, 1, S = 3))))
         attr(table, "n_cells") <- n
+        rownames(table) <- paste0("gene", 1:200)
         rows <- check_predictive(table, post)
-        expect_identical(rows$verdict, rep("ok", 3))
+        expect_identical(rows$verdict, rep("ok", 4))
+        expect_identical(rows$value[3], 0)
         # What chance gives is what is found.
         expect_equal(rows$value[1] / rows$reference[1], 1, tolerance = 0.15)
         expect_equal(rows$value[2] / rows$reference[2], 1, tolerance = 0.25)
         wrong <- table
-        wrong$model.mean <- wrong$model.mean * 4
+        # Of 30 cells a single gene can be off by much.
+        wrong$model.mean <- wrong$model.mean * 64
         wrong$model.variance <- wrong$model.variance * 8
         wrong$model.zeros <- wrong$model.zeros * 0.5
-        expect_identical(check_predictive(wrong, post)$verdict, rep("bad", 3))
+        expect_identical(check_predictive(wrong, post)$verdict, rep("bad", 4))
+        # Genes of many counts alone, which chance hides least.
+        few <- table
+        few$model.mean[c(150, 200)] <- c(0, 9 * few$data.mean[200])
+        row <- as.list(check_predictive(few, post)[3, ])
+        expect_identical(row[c("value", "verdict")], list(value = 2, verdict = "warn"))
+        expect_match(row$meaning, "^2 of [12][0-9]+ genes have .*: gene150 \\(1/[0-9]+\\), gene200 \\(x 9\\)\\.$")
     }
     attr(table, "n_cells") <- 29
-    expect_identical(check_predictive(table, post)$verdict, rep("unknown", 3))
+    expect_identical(check_predictive(table, post)$verdict, rep("unknown", 4))
 })
 
 test_that("what cannot be computed is unknown with the error's first sentence, and no error", {
@@ -304,7 +313,7 @@ test_that("what cannot be computed is unknown with the error's first sentence, a
     load_state_dict(vae, lapply(state_dict(vae), function(w) w * 1e30))
     checks <- diagnose(Posterior(vae, dataset), train_indices = 1:60, test_indices = 61:120, seed = 1)
     expect_identical(checks$check, all_checks)
-    expect_true(all(checks$verdict[c(1:2, 5:7)] %in% c("bad", "unknown")))
+    expect_true(all(checks$verdict[c(1:2, 5:8)] %in% c("bad", "unknown")))
     expect_no_error(capture.output(print(checks)))
     expect_error(plot(checks), "nothing to plot", class = "rscvi_error")
 })

@@ -20,6 +20,10 @@ double matrix_product_gflops() {
   return translate_errors([] { return rscvi::matrix_product_gflops(); });
 }
 
+std::string faster_openblas_kernels() {
+  return translate_errors([] { return rscvi::faster_openblas_kernels(); });
+}
+
 bool cuda_is_available() {
   return translate_errors([] { return rscvi::cuda_is_available(); });
 }

@@ -16,5 +16,6 @@ bool cuda_is_available();
 
 // See core/base/blas_speed.h.
 double matrix_product_gflops();
+std::string faster_openblas_kernels();
 
 }  // namespace rscvi::api
