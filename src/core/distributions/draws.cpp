@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "core/distributions/samplers.h"
+#include "core/distributions/zero_probability.h"
 
 namespace rscvi {
 namespace {
@@ -43,40 +45,59 @@ at::Tensor beside(const at::Tensor& parameter, const at::Tensor& mu) {
 
 const float* values(const at::Tensor& tensor) { return tensor.defined() ? tensor.data_ptr<float>() : nullptr; }
 
-// The shapes of gamma draws: of one theta a gene, or of one a draw.
+// Some neighbouring draws, with the shapes of their gamma draws.
+struct Run {
+  std::int64_t first, n;
+  const float* theta;
+  const GammaShape* of_gene;  // null where each draw has a theta of its own
+
+  GammaShape shape(std::int64_t k) const { return of_gene ? of_gene[k] : GammaShape(theta[k]); }
+};
+constexpr std::int64_t longest_run = 256;
+
+// theta, clamped: one a gene, or one a draw.
 class Shapes {
  public:
   Shapes(const at::Tensor& theta, const at::Tensor& mu) {
-    if (theta.dim() != 1 || mu.dim() == 0 || theta.size(0) != mu.size(-1)) {
-      by_draw_ = beside(theta, mu);
-      return;
-    }
-    const at::Tensor of_gene = theta.to(at::kFloat).contiguous();
-    for (std::int64_t g = 0; g < of_gene.numel(); ++g) by_gene_.emplace_back(clamped(of_gene.data_ptr<float>()[g]));
+    const bool by_gene = theta.dim() == 1 && mu.dim() > 0 && theta.size(0) == mu.size(-1);
+    theta_ = (by_gene ? theta.to(at::kFloat) : beside(theta, mu)).contiguous().clone();
+    float* values = theta_.data_ptr<float>();
+    std::transform(values, values + theta_.numel(), values, clamped);
+    if (by_gene) of_gene_ = std::vector<GammaShape>(values, values + theta_.numel());
   }
 
-  // Calls visit(k, shape) for k from begin to end.
+  // Calls visit(run) for all draws from begin to end, in order. No run goes beyond a row of genes.
   template <class Visit>
-  void for_each(std::int64_t begin, std::int64_t end, Visit&& visit) const {
-    if (by_draw_.defined()) {
-      const float* theta = by_draw_.data_ptr<float>();
-      for (std::int64_t k = begin; k < end; ++k) visit(k, GammaShape(clamped(theta[k])));
-      return;
-    }
-    const auto n_genes = static_cast<std::int64_t>(by_gene_.size());
-    for (std::int64_t k = begin, gene = begin % n_genes; k < end; ++k) {
-      visit(k, by_gene_[gene]);
-      if (++gene == n_genes) gene = 0;
+  void for_each_run(std::int64_t begin, std::int64_t end, Visit&& visit) const {
+    const std::int64_t n_genes = theta_.numel();
+    const float* theta = theta_.data_ptr<float>();
+    for (std::int64_t k = begin, n; k < end; k += n) {
+      n = std::min(longest_run, end - k);
+      if (of_gene_.empty()) {
+        visit(Run{k, n, theta + k, nullptr});
+        continue;
+      }
+      const std::int64_t gene = k % n_genes;
+      n = std::min(n, n_genes - gene);
+      visit(Run{k, n, theta + gene, of_gene_.data() + gene});
     }
   }
 
  private:
-  at::Tensor by_draw_;
-  std::vector<GammaShape> by_gene_;
+  at::Tensor theta_;
+  std::vector<GammaShape> of_gene_;
 };
 
 float draw_rate(float mu, const GammaShape& shape, Sampler& sampler) {
   return sampler.gamma(shape) * (mu * shape.inverse);
+}
+
+// Where counts that are not 0 have a small mean, by inversion: most counts of most genes are 0, and known to be at once.
+// Else Poisson with a gamma's rate.
+float draw_negative_binomial(float mu, const Run& run, std::int64_t k, double p_zero, Sampler& sampler) {
+  constexpr double largest_mean = 12;
+  if (mu <= largest_mean * (1 - p_zero)) return sampler.negative_binomial(mu, run.theta[k], p_zero);
+  return sampler.poisson(std::min(draw_rate(mu, run.shape(k), sampler), largest_rate));
 }
 
 at::Tensor draw_poisson(const at::Tensor& mean, RandomStream& random) {
@@ -99,11 +120,16 @@ at::Tensor draw_mixed_poisson(const at::Tensor& mean, const at::Tensor& theta, c
   float* out = counts.data_ptr<float>();
   draw_in_pieces(mean.numel(), random, [&](std::int64_t begin, std::int64_t end, std::uint64_t seed) {
     Sampler sampler(seed), dropout(~seed);  // apart, so that the counts are those of the model without dropout
-    shapes.for_each(begin, end, [&](std::int64_t k, const GammaShape& shape) {
-      const float count = sampler.poisson(std::min(draw_rate(means[k], shape, sampler), largest_rate));
-      // 0 stays 0: only other counts need their draw. u <= sigmoid(pi) without a division.
-      const bool dropped = logits && count > 0 && dropout.uniform() * (1.0 + std::exp(-logits[k])) <= 1.0;
-      out[k] = dropped ? 0.0F : count;
+    double p_zero[longest_run];
+    shapes.for_each_run(begin, end, [&](const Run& run) {
+      nb_zero_probabilities(run.n, means + run.first, run.theta, p_zero);
+      for (std::int64_t k = 0; k < run.n; ++k) {
+        const std::int64_t at = run.first + k;
+        const float count = draw_negative_binomial(means[at], run, k, p_zero[k], sampler);
+        // 0 stays 0: only other counts need their draw. u <= sigmoid(pi) without a division.
+        const bool dropped = logits && count > 0 && dropout.uniform() * (1.0 + std::exp(-logits[at])) <= 1.0;
+        out[at] = dropped ? 0.0F : count;
+      }
     });
   });
   return counts;
@@ -131,8 +157,10 @@ at::Tensor draw_rates(const at::Tensor& mu, const at::Tensor& theta, RandomStrea
   float* out = rates.data_ptr<float>();
   draw_in_pieces(mean.numel(), random, [&](std::int64_t begin, std::int64_t end, std::uint64_t seed) {
     Sampler sampler(seed);
-    shapes.for_each(begin, end, [&](std::int64_t k, const GammaShape& shape) {
-      out[k] = draw_rate(means[k], shape, sampler);
+    shapes.for_each_run(begin, end, [&](const Run& run) {
+      for (std::int64_t k = 0; k < run.n; ++k) {
+        out[run.first + k] = draw_rate(means[run.first + k], run.shape(k), sampler);
+      }
     });
   });
   return rates;

@@ -71,6 +71,20 @@ float Sampler::poisson(float mean) {
   return u <= 1 - static_cast<double>(mean) ? 0 : poisson_by_inversion(mean, u);
 }
 
+// The counts' probabilities p are added up until they reach u, or add nothing more.
+float Sampler::negative_binomial_beyond(double mean, double shape, double p_zero, double u) {
+  const double odds = mean / (mean + shape);
+  double p = p_zero, reached = p_zero, before;
+  int k = 0;
+  do {
+    p *= odds * (shape + k) / (k + 1);
+    ++k;
+    before = reached;
+    reached += p;
+  } while (u > reached && reached > before);
+  return static_cast<float>(k);
+}
+
 float Sampler::poisson_by_inversion(double mean, double u) {
   constexpr int largest = 100;  // of mean < 10: P(more) < 1e-60, and the sum of p rounds to 1 long before
   double p = std::exp(-mean), reached = p;

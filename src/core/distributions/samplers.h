@@ -46,8 +46,16 @@ class Sampler {
   // Insurance: Math. & Econ. 12:39, PTRS).
   float poisson(float mean);
 
+  // Negative binomial of that mean and shape by inversion, p_zero being its probability of 0: for means, of counts that
+  // are not 0, of some dozens, as it takes a step a count.
+  float negative_binomial(double mean, double shape, double p_zero) {
+    const double u = uniform();
+    return u <= p_zero ? 0 : negative_binomial_beyond(mean, shape, p_zero, u);
+  }
+
  private:
   double normal_outside(double u, int layer);
+  float negative_binomial_beyond(double mean, double shape, double p_zero, double u);
   float poisson_by_inversion(double mean, double u);
   float poisson_by_rejection(double mean);
 

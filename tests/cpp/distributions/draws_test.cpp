@@ -30,7 +30,7 @@ void check_counts(CountDistribution distribution, double mu, double theta, doubl
   CAPTURE(theta);
   RandomStream random(7);
   const at::Tensor counts = draw_counts(distribution, repeated(mu), one(theta), repeated(pi), random);
-  constexpr std::int64_t n_values = 4000;
+  constexpr std::int64_t n_values = 40000;
   const auto parameter = [](double value) { return at::full({n_values}, value, at::kDouble); };
   const std::vector<double> p = values_of(at::exp(log_probability(
       distribution, at::arange(n_values, at::kDouble), parameter(mu), parameter(theta), parameter(pi))));
@@ -76,9 +76,10 @@ TEST_CASE("draws: rates have the mean, variance and distribution of the gamma") 
 }
 
 TEST_CASE("draws: counts have the model's distribution") {
-  for (const double mu : {0.1, 3.0, 60.0}) {
+  // By inversion, and with a gamma's rate: for nb the second where mu is above 12 times P(x > 0).
+  for (const double mu : {0.1, 3.0, 11.0, 60.0}) {
     check_counts(CountDistribution::poisson, mu, 1, 0);
-    for (const double theta : {0.2, 2.0, 500.0}) {
+    for (const double theta : {0.02, 0.2, 2.0, 500.0}) {
       check_counts(CountDistribution::nb, mu, theta, 0);
       check_counts(CountDistribution::zinb, mu, theta, -0.5);
     }
