@@ -15,13 +15,13 @@
 #' | their learning rate | `lr_dispersion` of the trainers | 0.01 (1) | `NULL`: as all others |
 #' | weight of the KL term of z | `max_kl_weight` of the trainers | 1 to 6 (2) | 1 |
 #' | it rises from 0 over | its `n_iter_kl_warmup` or `n_epochs_kl_warmup` | all of training | 400 epochs (3) |
-#' | training | `n_epochs` of [runSCVI()], [runSCANVI()] | 100 epochs or 3,000 steps (4) | 400 epochs (4) |
+#' | training | `n_epochs` of [runSCVI()], [runSCANVI()] | 100 epochs or 2,000 steps (4) | 400 epochs (4) |
 #'
 #' 1. Not with `dispersion = "gene-cell"`, where dispersions are an output of the decoder.
-#' 2. A 40th of the mean number of counts of a cell: cells of few counts have little to set against it, and latent
+#' 2. A 40th of the median number of counts of a cell: cells of few counts have little to set against it, and latent
 #'   dimensions would go unused. [runSCANVI()]: of its VAE; the SCANVI keeps 1. What is given goes to both.
 #' 3. [runSCANVI()]: not at all, as its SCANVI starts from a trained VAE.
-#' 4. `"recommended"`: what makes 3,000 steps of training, but at least 20 epochs and at most 100. `"scvi-0.6.8"`:
+#' 4. `"recommended"`: what makes 2,000 steps of training, but at least 50 epochs and at most 100. `"scvi-0.6.8"`:
 #'   `round(400 * 20000 / n)` for n cells, at most 400. The second is the limit of the first, too: a million cells are
 #'   trained on for 8 epochs with either.
 #' 5. `"latent"` where a `library_start` is given.
@@ -80,7 +80,7 @@ with_defaults <- function(given, defaults, dataset, n_epochs) {
 }
 
 # Cells of few counts have little to set against their divergence from the prior: a large weight empties dimensions.
-recommended_kl_weight <- function(dataset) max(1, min(6, mean(cell_totals(dataset)) / 40))
+recommended_kl_weight <- function(dataset) max(1, min(6, stats::median(cell_totals(dataset)) / 40))
 
 # Minibatches of an epoch. What is not as it should be counts as the default: the trainer says so afterwards.
 steps_per_epoch <- function(n_cells, arguments) {
@@ -97,5 +97,5 @@ epochs_of_run <- function(n_epochs, defaults, n_cells, arguments) {
     if (!is.null(n_epochs)) return(check_count(n_epochs, "n_epochs", lower = 0L))
     of_scvi <- resolve_n_epochs(NULL, n_cells)
     if (defaults != "recommended") return(of_scvi)
-    min(of_scvi, max(20, min(100, round(3000 / steps_per_epoch(n_cells, arguments)))))
+    min(of_scvi, max(50, min(100, round(2000 / steps_per_epoch(n_cells, arguments)))))
 }

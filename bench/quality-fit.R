@@ -21,7 +21,7 @@ quality_levers <- c(quality_levers, list(
     `one-rate` = list(trainer = list(lr_dispersion = NULL)), `at-once` = list(trainer = list(n_iter_kl_warmup = NULL))
 ))
 # Those with a value: "beta=2", "free=0.1", "warmup=500" (minibatches), "rise=1" (over that share of
-# training), "lr=0.004", "dropout=0", "length=0.5" (that share of the protocol's epochs).
+# training), "lr=0.004", "dropout=0", "length=0.5" (that share of the epochs).
 quality_values <- list(
     beta = function(x) list(trainer = list(max_kl_weight = x)), free = function(x) list(trainer = list(free_bits = x)),
     warmup = function(x) list(trainer = list(n_iter_kl_warmup = x)), rise = function(x) list(rise = x),
@@ -53,11 +53,14 @@ watched_cells <- function(train, settings, seed) {
 }
 
 fit_quality <- function(data, test, settings, seed, n_epochs) {
-    if (!is.null(settings$length)) n_epochs <- round(settings$length * n_epochs)
     dataset <- rscvi::GeneExpressionDataset(data$counts, batch = data$batch)
     train <- setdiff(seq_len(ncol(data$counts)), test)
     watched <- watched_cells(train, settings, seed)
     trained_on <- setdiff(train, watched)
+    if (isTRUE(settings$recommended)) {
+        n_epochs <- rscvi:::epochs_of_run(NULL, "recommended", ncol(data$counts), list(train_indices = trained_on))
+    }
+    if (!is.null(settings$length)) n_epochs <- round(settings$length * n_epochs)
     # Starts are those of the training cells.
     of_training <- rscvi::update_cells(dataset, trained_on)
     if (!is.null(settings$rise)) {

@@ -10,7 +10,7 @@ make_sce <- function() {
 }
 sce <- make_sce()
 # The recommended weight of the KL term for cells of fewer than 240 counts.
-kl_weight <- max(1, mean(Matrix::colSums(SummarizedExperiment::assay(sce))) / 40)
+kl_weight <- max(1, median(Matrix::colSums(SummarizedExperiment::assay(sce))) / 40)
 run <- function(x = sce, ..., batch = "donor", n_epochs = 3, n_hidden = 8, n_latent = 3, seed = 1) {
     runSCVI(x, batch = batch, n_epochs = n_epochs, n_hidden = n_hidden, n_latent = n_latent, seed = seed, ...)
 }
@@ -78,23 +78,25 @@ test_that("scvi 0.6.8's set of defaults is one word away, and what is given wins
 test_that("the recommended weight of the KL term goes with depth, the length of training with steps", {
     epochs <- function(n, ...) epochs_of_run(NULL, "recommended", n, list(...))
     expect_identical(epochs(500), 100)
-    expect_equal(epochs(10000), round(3000 / 71))
-    expect_equal(epochs(10000, batch_size = 256), round(3000 / 36))
+    expect_equal(epochs(3500), round(2000 / 25))
+    expect_equal(epochs(3500, train_size = 0.8), round(2000 / 22))
+    expect_equal(epochs(3500, train_indices = 1:2688), round(2000 / 21))
+    expect_equal(epochs(10000, batch_size = 256), round(2000 / 36))
     expect_identical(epochs(10000, train_size = 0.1), 100)
-    expect_identical(epochs(10000, train_indices = 1:640), 100)
-    expect_identical(epochs(1e5), 20)
+    expect_identical(epochs(1e5), 50)
     expect_identical(epochs(1e6), 8)
     expect_identical(epochs_of_run(NULL, "scvi-0.6.8", 500, list()), 400L)
     weight <- function(count) {
         counts <- matrix(count, 8, 8, dimnames = list(letters[1:8], LETTERS[1:8]))
-        counts[1, 1:2] <- count + c(1, -1)
+        counts[1, 1:3] <- count + c(1, -1, 1000)
         recommended_kl_weight(GeneExpressionDataset(counts))
     }
+    # One cell of many counts changes nothing.
     expect_identical(c(weight(1), weight(16), weight(100)), c(1, 3.2, 6))
     deeper <- sce
     SummarizedExperiment::assay(deeper) <- 4 * SummarizedExperiment::assay(sce)
     used <- function(...) model(posterior(run(deeper, ...)))@state$training$options$max_kl_weight
-    expect_equal(used(), mean(Matrix::colSums(SummarizedExperiment::assay(deeper))) / 40)
+    expect_equal(used(), median(Matrix::colSums(SummarizedExperiment::assay(deeper))) / 40)
     expect_identical(used(max_kl_weight = 2), 2)
     # Arguments that are wrong are the trainer's to refuse.
     expect_error(run(batch_size = "many", n_epochs = NULL), "`batch_size` must be", class = "rscvi_invalid_argument")

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "core/base/errors.h"
+#include "core/base/kept_memory.h"
 #include "core/model/state.h"
 #include "core/training/deferred_losses.h"
 #include "core/training/optimiser.h"
@@ -234,6 +235,7 @@ class Run {
     return !verdict.stop;
   }
 
+  KeptMemory memory_;  // the first member, which outlives all others
   Plan& plan_;
   std::shared_ptr<torch::nn::Module> module_;
   const std::vector<std::int64_t>& train_cells_;
