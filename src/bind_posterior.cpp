@@ -69,6 +69,7 @@ SEXP posterior_sample_scale_cpp(Rcpp::List posterior, int n_samples, bool mean, 
     out[gene] = column;
     columns.push_back(column.begin());
   }
+  rscvi::glue::ask_for_large_pages(columns, sizeof(double) * static_cast<std::size_t>(n_kept * n_cells(core)));
   fill(columns);
   return out;
 }

@@ -6,6 +6,9 @@
 #include <sys/mman.h>
 #endif
 
+#include <algorithm>
+#include <functional>
+
 #include "convert.h"
 #include "core/api/posterior.h"
 #include "handle.h"
@@ -30,6 +33,20 @@ inline void ask_for_large_pages(void* start, std::size_t n_bytes) {
   const auto end = (reinterpret_cast<std::uintptr_t>(start) + n_bytes) / large_page * large_page;
   if (end > first) madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);  // a hint: it may fail
 #endif
+}
+
+// The same of columns that are vectors of their own, which mostly lie side by side.
+inline void ask_for_large_pages(std::vector<double*> columns, std::size_t n_bytes) {
+  constexpr std::ptrdiff_t side_by_side = 8192;  // the page of a vector's header, and one that is shared
+  std::sort(columns.begin(), columns.end(), std::less<>());
+  for (std::size_t k = 0; k < columns.size();) {
+    char* start = reinterpret_cast<char*>(columns[k]);
+    char* end = start + n_bytes;
+    for (++k; k < columns.size() && reinterpret_cast<char*>(columns[k]) - end <= side_by_side; ++k) {
+      end = reinterpret_cast<char*>(columns[k]) + n_bytes;
+    }
+    ask_for_large_pages(start, static_cast<std::size_t>(end - start));
+  }
 }
 
 // An array of doubles or integers for the core to fill.
