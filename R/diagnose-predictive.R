@@ -70,6 +70,7 @@ check_predictive <- function(genes, post) {
 
 # Most genes can be right, and a few, whose expression the fit never found, wrong by orders of magnitude.
 check_genes_off <- function(genes, n_cells, relative_error) {
+    # Chance is that of the data alone: with the model's own variance a gene whose dispersion is wrong, too, would hide.
     # A gene that the model never draws counts as drawn once.
     drawn <- pmax(genes$model.mean, 1 / (n_cells * n_predictive_draws))
     fold <- log2(drawn / genes$data.mean)
@@ -77,11 +78,12 @@ check_genes_off <- function(genes, n_cells, relative_error) {
     worst <- utils::head(off[order(-abs(fold[off]))], 5L)
     named <- toString(c(sprintf("%s (%s)", rownames(genes)[worst], format_fold(2^fold[worst])),
         if (length(off) > 5L) "..."))
-    what <- "have a mean of drawn counts that is off by more than a factor of 2 and chance"
+    what <- paste(if (length(off) > 1L) "have" else "has",
+        "a mean of drawn counts that is off by more than a factor of 2 and chance")
     finding("genes off", length(off), 0, verdict_by(length(off) / nrow(genes), 0, 0.02),
-        if (length(off) == 0L) sprintf("None of %d genes %s.", nrow(genes), sub("have", "has", what)) else
+        if (length(off) == 0L) sprintf("None of %d genes %s.", nrow(genes), what) else
             sprintf("%d of %d genes %s: %s.", length(off), nrow(genes), what, named),
-        "Do not interpret these genes. Start from the data (VAE(scale_start = \"shares\")), and train for longer.")
+        "Do not interpret these genes. Train for longer; VAE(scale_start = \"shares\") starts from the data.")
 }
 
 # "1/12" or "x 3.4".

@@ -25,8 +25,8 @@
 #'   and among the counts, against what chance alone gives. ok: .02 above it; warn: .05.
 #' * **predictive mean**: the median over genes of |log2(mean drawn / mean counted)|, against what chance alone gives.
 #'   ok: .25 above it; warn: .75.
-#' * **genes off**: the number of genes with |log2(mean drawn / mean counted)| above 1 and four standard errors of it,
-#'   by chance alone; the worst five are named. ok: none; warn: 1 of 50 genes looked at.
+#' * **genes off**: the number of genes with |log2(mean drawn / mean counted)| above 1 plus four standard errors, as
+#'   chance alone gives them; the worst five are named. ok: none; warn: at most 2 % of the genes looked at.
 #' * **predictive variance**: the median over genes of log2(variance drawn / variance counted), against 0. ok: .5 either
 #'   way; warn: 1.5.
 #' * **active dimensions**: the number of latent dimensions in which \eqn{E_q[z]} has a variance over cells above .01

@@ -3,7 +3,7 @@
 #' Start with [runSCVI()] for the one call, or with [GeneExpressionDataset()], [VAE()], [UnsupervisedTrainer()],
 #' [train()] and [Posterior()] for scVI's own vocabulary.
 #'
-#' @section Linear algebra: about half of the time goes to matrix products, which LibTorch leaves to the system's BLAS.
+#' @section Linear algebra: half of the time or so goes to matrix products, which LibTorch leaves to the system's BLAS.
 #' `library(rscvi)` says when they are slow: with the reference BLAS, or with an OpenBLAS that is older than the
 #' processor and takes it for an ancient one. The second is mended by the environment variable `OPENBLAS_CORETYPE`
 #' (`Haswell` for a processor with AVX2, `SkylakeX` with AVX-512), which has to be there when R starts: in the shell, in

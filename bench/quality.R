@@ -6,7 +6,8 @@
 #   Rscript bench/quality.R --report bench/QUALITY.md                        makes the tables from the results
 #
 #   --data      a name, several with commas, or "all"      --options  sets with commas; their parts: quality-fit.R
-#   --seeds     of split and fit                           --epochs   otherwise those of scvi 0.6.8's numbers
+#   --seeds     of split and fit                           --epochs   otherwise those of scvi 0.6.8's numbers;
+#                                                                     "recommended" has its own, whatever stands there
 #   --shared    folder with data/ and reference/quality/   --results  csv that results are added to and read from
 #   --threads   of the fits                                --seconds  begin no fit after so many
 #

@@ -1,11 +1,13 @@
 #include "core/base/blas_speed.h"
 
 #include <ATen/ATen.h>
-#include <dlfcn.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <set>
+
+#include "core/base/blas_library.h"
 
 namespace rscvi {
 
@@ -24,10 +26,11 @@ double matrix_product_gflops() {
 }
 
 std::string faster_openblas_kernels(const std::string& in_use, InstructionSet best) {
-  // Those without AVX2.
+  // Those for processors without AVX2 and FMA3.
   static const std::set<std::string> old = {
       "Katmai", "Coppermine", "Northwood", "Prescott", "Banias", "Core2", "Penryn", "Dunnington", "Atom", "Nano",
-      "Nehalem", "Sandybridge", "Athlon", "Opteron", "Opteron_SSE3", "Barcelona", "Bobcat"};
+      "Nehalem", "Sandybridge", "Athlon", "Opteron", "Opteron_SSE3", "Barcelona", "Bobcat",
+      "Bulldozer"};
   if (old.count(in_use) == 0) return "";
   switch (best) {
     case InstructionSet::avx512: return "SkylakeX";
@@ -38,10 +41,13 @@ std::string faster_openblas_kernels(const std::string& in_use, InstructionSet be
 }
 
 std::string faster_openblas_kernels() {
-  if (at::hasMKL()) return "";
-  using Name = char* (*)();
-  const auto name = reinterpret_cast<Name>(dlsym(RTLD_DEFAULT, "openblas_get_corename"));
-  return name == nullptr ? "" : faster_openblas_kernels(name(), best_instruction_set());
+  if (std::getenv("OPENBLAS_CORETYPE") != nullptr) return "";  // chosen by hand
+  const auto config = blas_function<char* (*)()>("openblas_get_config");
+  const auto in_use = blas_function<char* (*)()>("openblas_get_corename");
+  if (config == nullptr || in_use == nullptr) return "";
+  // Built for one processor alone, it has no other kernels.
+  if (std::string(config()).find("DYNAMIC_ARCH") == std::string::npos) return "";
+  return faster_openblas_kernels(in_use(), best_instruction_set());
 }
 
 }  // namespace rscvi

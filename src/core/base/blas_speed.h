@@ -14,7 +14,7 @@ double matrix_product_gflops();
 // An OpenBLAS that is older than the processor can take it for an ancient one: 0.3.21 (Debian 12) runs Intel's server
 // processors of 2023 with the kernels of 2004, at a quarter of their speed. What the environment variable
 // OPENBLAS_CORETYPE should then be when a process starts (it is read once); "" where there is nothing to gain: kernels
-// that fit, another BLAS, a LibTorch with MKL.
+// that fit, others that were chosen by hand, another BLAS, a LibTorch with MKL.
 std::string faster_openblas_kernels();
 
 // The same, of kernels by OpenBLAS's name for them and of what the processor runs.

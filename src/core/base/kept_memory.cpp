@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 #include <new>
+#include <type_traits>
 
 namespace rscvi {
 namespace {
@@ -15,9 +16,10 @@ constexpr std::size_t alignment = 64;  // of LibTorch, and room for a piece's si
 
 std::size_t& size_of(void* data) { return *reinterpret_cast<std::size_t*>(static_cast<char*>(data) - alignment); }
 
+// Null where the system has no more.
 void* new_piece(std::size_t size) {
   void* start = nullptr;
-  if (posix_memalign(&start, alignment, size + alignment) != 0) throw std::bad_alloc();
+  if (posix_memalign(&start, alignment, size + alignment) != 0) return nullptr;
   void* data = static_cast<char*>(start) + alignment;
   size_of(data) = size;
   return data;
@@ -31,13 +33,10 @@ class Pieces {
   void keep(bool on) {
     const std::lock_guard<std::mutex> lock(mutex_);
     keeping_ = on;
-    if (on) return;
-    for (const auto& piece : by_size_) to_system(piece.second);
-    by_size_.clear();
-    waiting_ = 0;
+    if (!on) release();
   }
 
-  // A piece that is larger than asked for by an eighth at most is as good.
+  // A piece that is larger than asked for by an eighth at most is as good. Null where the system has no more.
   void* take(std::size_t n) {
     const std::size_t size = (n + least - 1) / least * least;
     {
@@ -50,6 +49,11 @@ class Pieces {
         return data;
       }
     }
+    if (void* data = new_piece(size)) return data;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      release();
+    }
     return new_piece(size);
   }
 
@@ -58,11 +62,7 @@ class Pieces {
     const std::size_t size = size_of(data);
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      if (keeping_ && waiting_ + size <= most_waiting) {
-        by_size_.emplace(size, data);
-        waiting_ += size;
-        return;
-      }
+      if (keeping_ && waiting_ + size <= most_waiting && put(size, data)) return;
     }
     to_system(data);
   }
@@ -73,6 +73,23 @@ class Pieces {
   }
 
  private:
+  void release() {
+    for (const auto& piece : by_size_) to_system(piece.second);
+    by_size_.clear();
+    waiting_ = 0;
+  }
+
+  // Destructors of tensors come here: no exception leaves it.
+  bool put(std::size_t size, void* data) noexcept {
+    try {
+      by_size_.emplace(size, data);
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+    waiting_ += size;
+    return true;
+  }
+
   std::mutex mutex_;
   std::multimap<std::size_t, void*> by_size_;
   std::size_t waiting_ = 0;
@@ -99,13 +116,16 @@ class Allocator : public c10::Allocator {
 
  private:
   c10::DataPtr allocated(std::size_t n) const {
-    if (n < least) return of_small_->allocate(n);
-    void* data = pieces().take(n);
+    void* data = n < least ? nullptr : pieces().take(n);
+    // That of small ones has an error of its own where there is no more.
+    if (data == nullptr) return of_small_->allocate(n);
     return {data, data, &give_back, c10::Device(c10::kCPU)};
   }
 
   c10::Allocator* of_small_;
 };
+
+static_assert(!std::is_abstract<Allocator>::value, "this LibTorch's allocators have further functions");
 
 // One for good, as storages remember who made them. It stands in front of the allocator that was there at first.
 Allocator& allocator() {
@@ -128,8 +148,8 @@ Scopes& scopes() {
 
 KeptMemory::KeptMemory() {
   const std::lock_guard<std::mutex> lock(scopes().mutex);
-  if (scopes().n++ > 0) return;
   Allocator& ours = allocator();
+  if (scopes().n++ > 0) return;
   pieces().keep(true);
   scopes().before = c10::GetCPUAllocator();
   c10::SetCPUAllocator(&ours);

@@ -19,8 +19,6 @@ constexpr float largest_rate = 1e8;
 // the distribution is all but a point mass there. And with an infinite theta it would be NaN.
 constexpr float smallest_theta = 1e-8F, largest_theta = 1e20F;
 
-float clamped(float theta) { return std::min(std::max(theta, smallest_theta), largest_theta); }
-
 // Samplers of our own are for floats on the CPU.
 bool is_sampled_here(const at::Tensor& mu) { return mu.device().is_cpu() && mu.scalar_type() == at::kFloat; }
 
@@ -60,9 +58,9 @@ class Shapes {
  public:
   Shapes(const at::Tensor& theta, const at::Tensor& mu) {
     const bool by_gene = theta.dim() == 1 && mu.dim() > 0 && theta.size(0) == mu.size(-1);
-    theta_ = (by_gene ? theta.to(at::kFloat) : beside(theta, mu)).contiguous().clone();
-    float* values = theta_.data_ptr<float>();
-    std::transform(values, values + theta_.numel(), values, clamped);
+    const at::Tensor possible = theta.to(at::kFloat).clamp(smallest_theta, largest_theta);
+    theta_ = (by_gene ? possible : possible.expand_as(mu)).contiguous();
+    const float* values = theta_.data_ptr<float>();
     if (by_gene) of_gene_ = std::vector<GammaShape>(values, values + theta_.numel());
   }
 
@@ -92,8 +90,8 @@ float draw_rate(float mu, const GammaShape& shape, Sampler& sampler) {
   return sampler.gamma(shape) * (mu * shape.inverse);
 }
 
-// Where counts that are not 0 have a small mean, by inversion: most counts of most genes are 0, and known to be at once.
-// Else Poisson with a gamma's rate.
+// Where counts that are not 0 have a small mean, by inversion: most counts of most genes are 0, and known to be at
+// once. Else Poisson with a gamma's rate.
 float draw_negative_binomial(float mu, const Run& run, std::int64_t k, double p_zero, Sampler& sampler) {
   constexpr double largest_mean = 12;
   if (mu <= largest_mean * (1 - p_zero)) return sampler.negative_binomial(mu, run.theta[k], p_zero);
