@@ -71,7 +71,10 @@ contrast_populations <- function(post, population1, population2, settings, seed)
 #'   nor were others, 3 genes in all: it is cautious. On [example_pbmc()], CD14+ monocytes, `stim` against `ctrl`, where
 #'   all genes are well expressed, the first 30 genes held 16 to 21 of the first 30 by Wilcoxon's test without, and 23
 #'   to 25 with it (60 epochs, one seed of each of two models). **Use it in change mode**; look at `raw_mean1` and
-#'   `raw_mean2` in any case.
+#'   `raw_mean2` in any case. One count in 10,000, `pseudocounts = 1e-4`, lies between: on the same cells with
+#'   [runSCVI()]'s settings, three seeds, the first 30 genes held 17 or 18 of Wilcoxon's without, 20 or 21 with 1e-4,
+#'   and 25 to 27 with `"auto"`; 150 to 192, 102 to 134, and 12 to 32 genes had a `proba_de` above .95, and of those of
+#'   two seeds both had .81, .82, and .54 on average.
 #' @section Memory: genes, or samples, are decoded a few at a time; what is kept of a sample is its last hidden layer.
 #' @section Differences from scvi 0.6.8: the posterior is left as it was (there, later methods work on the cells that
 #'   were drawn here); populations that overlap, and cells or batches that do not exist, are errors; ties keep the order

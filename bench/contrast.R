@@ -49,8 +49,9 @@ jaccard <- function(sets) {
 say <- function(what, x, digits = 3L) cat(sprintf("%-48s %s\n", what, paste(signif(x, digits), collapse = "  ")))
 
 posts <- lapply(seeds, function(seed) posterior(fit(seed)))
-for (pseudocounts in list(NULL, "auto")) {
-    cat("\npseudocounts: ", if (is.null(pseudocounts)) "none" else pseudocounts, "\n", sep = "")
+# 1e-6 is that of the observed changes.
+for (pseudocounts in list(NULL, 1e-6, 1e-4, "auto")) {
+    cat("\npseudocounts: ", if (is.null(pseudocounts)) "none" else format(pseudocounts), "\n", sep = "")
     tables <- Map(compare, posts, list(monocyte), seeds, list(pseudocounts))
     called <- lapply(tables, function(de) rownames(de)[de$proba_de > 0.95])
     of_fdr <- lapply(tables, function(de) rownames(de)[de$is_de_fdr_0.05])
