@@ -34,12 +34,11 @@ least_cells_drawn <- 30L
 predictive_checks <- c("predictive zeros", "predictive mean", "genes off", "predictive variance")
 
 check_predictive <- function(genes, post) {
-    checks <- predictive_checks
     n <- attr(genes, "n_cells")
     used <- genes$data.mean >= least_predictive_mean & genes$data.variance > 0
     reason <- if (n < least_cells_drawn) sprintf("there are %d cells, and %d are needed", n, least_cells_drawn) else
         if (sum(used) < 10L) "fewer than 10 genes have a mean count of at least 0.1"
-    if (!is.null(reason)) return(do.call(rbind, lapply(checks, not_known, reason = reason)))
+    if (!is.null(reason)) return(do.call(rbind, lapply(predictive_checks, not_known, reason = reason)))
     genes <- genes[used, , drop = FALSE]
     # A count and S drawn ones for each cell.
     per_cell <- (1 + 1 / n_predictive_draws) / n
@@ -51,16 +50,16 @@ check_predictive <- function(genes, post) {
     fold_by_chance <- stats::qnorm(0.75) * stats::median(relative_error) / log(2)
     ratio <- stats::median(log2(genes$model.variance / genes$data.variance))
     rbind(
-        finding(checks[1L], zeros, by_chance, verdict_by(zeros - by_chance, 0.02, 0.05),
+        finding(predictive_checks[1L], zeros, by_chance, verdict_by(zeros - by_chance, 0.02, 0.05),
             sprintf(paste("The share of zeros of a gene is off by %.3f on average, chance alone gives %.3f; the model",
                 "draws too %s zeros (%d genes)."), zeros, by_chance, if (more) "many" else "few", sum(used)),
             paste0("See the library; train for longer", other_likelihood(post, more), ".")),
-        finding(checks[2L], fold, fold_by_chance, verdict_by(fold - fold_by_chance, 0.25, 0.75),
+        finding(predictive_checks[2L], fold, fold_by_chance, verdict_by(fold - fold_by_chance, 0.25, 0.75),
             sprintf(paste("The mean of drawn counts is off by a factor of %.2f for half of the genes, chance alone",
                 "gives %.2f."), 2^fold, 2^fold_by_chance),
             "Do not interpret denoised expression yet: see the library, and train for longer."),
         check_genes_off(genes, n, relative_error),
-        finding(checks[4L], ratio, 0, verdict_by(abs(ratio), 0.5, 1.5),
+        finding(predictive_checks[4L], ratio, 0, verdict_by(abs(ratio), 0.5, 1.5),
             sprintf("Drawn counts of a gene vary %s times as much as the counts (median of %d genes).",
                 format(2^ratio, digits = 3), sum(used)),
             paste(if (ratio > 0) "The model's dispersions are too large, or its library sizes too noisy" else
@@ -80,7 +79,7 @@ check_genes_off <- function(genes, n_cells, relative_error) {
         if (length(off) > 5L) "..."))
     what <- paste(if (length(off) > 1L) "have" else "has",
         "a mean of drawn counts that is off by more than a factor of 2 and chance")
-    finding("genes off", length(off), 0, verdict_by(length(off) / nrow(genes), 0, 0.02),
+    finding(predictive_checks[3L], length(off), 0, verdict_by(length(off) / nrow(genes), 0, 0.02),
         if (length(off) == 0L) sprintf("None of %d genes %s.", nrow(genes), what) else
             sprintf("%d of %d genes %s: %s.", length(off), nrow(genes), what, named),
         "Do not interpret these genes. Train for longer; VAE(scale_start = \"shares\") starts from the data.")

@@ -3,13 +3,13 @@
 #   Rscript bench/parity.R [--runs 5] [--n-epochs 100] [--threads 2] [--python python3] ...   (all options: below)
 #
 # Both sides get the cells of example_pbmc(), or of --data FILE, the same split (90 % to train on), the same initial
-# weights and the same hyperparameters; then each trains `runs` times, with seeds that decide the order of cells, dropout
-# and the draws of the latent variables. Measured on the held-out cells, in nats a cell, smaller is better: -log p(x) by importance
-# sampling (`marginal_ll`), the negative ELBO and the reconstruction error, before training (where only Monte-Carlo
-# error may differ) and after. The sides agree if the means of -log p(x) after training are within two standard errors
-# of their difference; the exit status says so (0 or 1). Two equal sides fail this in about 8 % of trials of 5 runs
-# each. Runs differ much (batch norm's running statistics follow slowly, and a few large cells weigh heavily): more
-# runs see smaller differences.
+# weights and the same hyperparameters; then each trains `runs` times, with seeds that decide the order of cells,
+# dropout and the draws of the latent variables. Measured on the held-out cells, in nats a cell, smaller is better:
+# -log p(x) by importance sampling (`marginal_ll`), the negative ELBO and the reconstruction error, before training
+# (where only Monte-Carlo error may differ) and after. The sides agree if the means of -log p(x) after training are
+# within two standard errors of their difference; the exit status says so (0 or 1). Two equal sides fail this in about
+# 8 % of trials of 5 runs each. Runs differ much (batch norm's running statistics follow slowly, and a few large cells
+# weigh heavily): more runs see smaller differences.
 #
 # Needs rscvi and a Python with torch, numpy and scipy (Debian: python3-torch python3-scipy); see vae_pytorch.py.
 

@@ -29,8 +29,7 @@ std::string faster_openblas_kernels(const std::string& in_use, InstructionSet be
   // Those for processors without AVX2 and FMA3.
   static const std::set<std::string> old = {
       "Katmai", "Coppermine", "Northwood", "Prescott", "Banias", "Core2", "Penryn", "Dunnington", "Atom", "Nano",
-      "Nehalem", "Sandybridge", "Athlon", "Opteron", "Opteron_SSE3", "Barcelona", "Bobcat",
-      "Bulldozer"};
+      "Nehalem", "Sandybridge", "Athlon", "Opteron", "Opteron_SSE3", "Barcelona", "Bobcat", "Bulldozer"};
   if (old.count(in_use) == 0) return "";
   switch (best) {
     case InstructionSet::avx512: return "SkylakeX";
