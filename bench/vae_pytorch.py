@@ -267,14 +267,21 @@ def step(model, optimizer, minibatch, kl_weight, noise=None):
 
 
 def train(model, cells, train_cells, n_epochs, lr, batch_size, kl_warmup_epochs):
+    """Mean loss a cell of each epoch, as the steps saw it: with dropout and the minibatch's own mean and variance."""
     model.train()
     optimizer = adam(model, lr)
+    losses = []
     for epoch in range(n_epochs):
         kl_weight = 1.0 if kl_warmup_epochs is None else min(1.0, epoch / max(1, kl_warmup_epochs))
+        loss_sum = n_cells = 0
         for minibatch in cells.minibatches(train_cells, batch_size, shuffle=True):
-            if len(minibatch[0]) >= MIN_CELLS_PER_STEP:
-                step(model, optimizer, minibatch, kl_weight)
+            n = len(minibatch[0])
+            if n >= MIN_CELLS_PER_STEP:
+                loss_sum += n * step(model, optimizer, minibatch, kl_weight)
+                n_cells += n
+        losses.append(loss_sum / n_cells)
     model.eval()
+    return losses
 
 
 @torch.no_grad()
@@ -301,7 +308,8 @@ def run(options):
     start = read_weights(weights) if os.path.isdir(weights) else None
 
     with open(options.results, "w", newline="") as file:
-        results = csv.DictWriter(file, ["seed", "stage", "elbo", "reconstruction_error", "marginal_ll", "seconds"])
+        results = csv.DictWriter(file, ["seed", "stage", "training_loss", "marginal_ll", "elbo", "reconstruction_error",
+                                        "seconds"])
         results.writeheader()
         for seed in (int(s) for s in options.seeds.split(",")):
             torch.manual_seed(seed)
@@ -312,12 +320,14 @@ def run(options):
                 model.load_state_dict(start)
             before = evaluate(model, cells, test_cells, options.n_mc_samples)
             begin = time.perf_counter()
-            train(model, cells, train_cells, options.n_epochs, options.lr, options.batch_size,
-                  options.kl_warmup_epochs)
+            losses = train(model, cells, train_cells, options.n_epochs, options.lr, options.batch_size,
+                           options.kl_warmup_epochs)
             seconds = time.perf_counter() - begin
             after = evaluate(model, cells, test_cells, options.n_mc_samples)
-            results.writerow(dict(before, seed=seed, stage="before", seconds=0))
-            results.writerow(dict(after, seed=seed, stage="after", seconds=round(seconds, 3)))
+            results.writerow(dict(before, seed=seed, stage="before", training_loss="NA", seconds=0))
+            last = losses[-math.ceil(options.n_epochs / 10):]
+            results.writerow(dict(after, seed=seed, stage="after", training_loss=sum(last) / len(last),
+                                  seconds=round(seconds, 3)))
             file.flush()
             print("seed %d: -log p(x) %.3f -> %.3f, %.1f s of training"
                   % (seed, before["marginal_ll"], after["marginal_ll"], seconds), flush=True)

@@ -2,6 +2,10 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
+#include "core/base/bit_stream.h"
+
 namespace rscvi {
 namespace {
 
@@ -18,6 +22,18 @@ at::Generator make_generator(c10::Device device, std::uint64_t seed) {
   at::Generator generator = at::globalContext().defaultGenerator(device).clone();
   generator.set_current_seed(seed);
   return generator;
+}
+
+// 32 random bits an entry decide whether it is `kept` or 0: the rate is exact to one in 4e9.
+void fill_mask(BitStream stream, double p, float kept, float* to, std::int64_t n) {
+  const auto below = static_cast<std::uint32_t>(std::min(p * 0x1p32, 0x1p32 - 1));
+  std::int64_t k = 0;
+  for (; k + 1 < n; k += 2) {
+    const std::uint64_t bits = stream.bits();
+    to[k] = static_cast<std::uint32_t>(bits >> 32) < below ? 0 : kept;
+    to[k + 1] = static_cast<std::uint32_t>(bits) < below ? 0 : kept;
+  }
+  if (k < n) to[k] = static_cast<std::uint32_t>(stream.bits() >> 32) < below ? 0 : kept;
 }
 
 }  // namespace
@@ -40,7 +56,13 @@ at::Tensor RandomStream::normal(at::IntArrayRef sizes, c10::Device device) {
 }
 
 at::Tensor RandomStream::dropout_mask(const at::Tensor& x, double p) {
-  return at::empty_like(x).bernoulli_(1.0 - p, generator(x.device())).mul_(1.0 / (1.0 - p));
+  const double kept = 1.0 / (1.0 - p);
+  if (!x.device().is_cpu() || x.scalar_type() != at::kFloat) {
+    return at::empty_like(x).bernoulli_(1.0 - p, generator(x.device())).mul_(kept);
+  }
+  at::Tensor mask = at::empty(x.sizes(), x.options());
+  fill_mask(BitStream(seeds(1).front()), p, static_cast<float>(kept), mask.data_ptr<float>(), mask.numel());
+  return mask;
 }
 
 at::Tensor RandomStream::gamma(const at::Tensor& shape) {

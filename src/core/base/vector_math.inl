@@ -52,6 +52,23 @@ RSCVI_KERNEL_HELPER void store_some(T* to, std::int64_t n, V v) {
   for (std::int64_t k = 0; k < n; ++k) to[k] = lanes[k];
 }
 
+// Numbers k .. k + n - 1 of a row, n up to the number of lanes. Whole vectors are read and written as such.
+template <class V, class T>
+RSCVI_KERNEL_HELPER V part(const T* from, std::int64_t k, std::int64_t n, T rest) {
+  constexpr std::int64_t lanes = sizeof(V) / sizeof(T);
+  return n == lanes ? load<V>(from + k) : load_some<V>(from + k, n, rest);
+}
+
+template <class V, class T>
+RSCVI_KERNEL_HELPER void put(T* to, std::int64_t k, std::int64_t n, V v) {
+  constexpr std::int64_t lanes = sizeof(V) / sizeof(T);
+  if (n == lanes) {
+    store(to + k, v);
+  } else {
+    store_some(to + k, n, v);
+  }
+}
+
 template <class V>
 RSCVI_KERNEL_HELPER V larger(V a, V b) {
   return a > b ? a : b;

@@ -1,22 +1,5 @@
 // The passes of count_rows.h; see base/for_each_target.inl.
 
-// The genes g .. g + n - 1 of a row, n up to the number of lanes. Whole vectors are read as such.
-template <class V, class T>
-RSCVI_KERNEL_HELPER V part(const T* from, std::int64_t g, std::int64_t n, T rest) {
-  constexpr std::int64_t lanes = sizeof(V) / sizeof(T);
-  return n == lanes ? load<V>(from + g) : load_some<V>(from + g, n, rest);
-}
-
-template <class V, class T>
-RSCVI_KERNEL_HELPER void put(T* to, std::int64_t g, std::int64_t n, V v) {
-  constexpr std::int64_t lanes = sizeof(V) / sizeof(T);
-  if (n == lanes) {
-    store(to + g, v);
-  } else {
-    store_some(to + g, n, v);
-  }
-}
-
 // e^x for x <= 0, and 0 where that is too small a number for exp_of().
 template <class T, class V>
 RSCVI_KERNEL_HELPER V exp_or_zero(V x) {

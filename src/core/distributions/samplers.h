@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "core/distributions/bit_stream.h"
+#include "core/base/bit_stream.h"
 
 namespace rscvi {
 

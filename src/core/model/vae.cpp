@@ -105,12 +105,12 @@ at::Tensor draw_normal(const GaussianParameters& gaussian, std::optional<std::in
   const at::Tensor &mean = gaussian.mean, &variance = gaussian.variance;
   std::vector<std::int64_t> sizes = mean.sizes().vec();
   if (n_samples) sizes.insert(sizes.begin(), *n_samples);
-  if (!noise.defined()) return mean + at::sqrt(variance) * random.normal(sizes, mean.device());
+  if (!noise.defined()) return from_noise(mean, variance, random.normal(sizes, mean.device()));
   if (noise.sizes() != sizes) {
     throw InvalidArgument(std::string("noise$") + name + " must be " + describe(sizes) + ", not " +
                           describe(noise.sizes()));
   }
-  return mean + at::sqrt(variance) * noise.to(mean.device());
+  return from_noise(mean, variance, noise.to(mean.device()));
 }
 
 at::Tensor LossTerms::negative_elbo() const {
@@ -273,7 +273,7 @@ at::Tensor VaeImpl::objective(const LossTerms& terms, double kl_weight, double f
     const at::Tensor by_dimension = kl_to_standard_normal(terms.qz.mean.unsqueeze(-1), terms.qz.variance.unsqueeze(-1));
     return terms.reconst_loss + terms.kl_l + kl_weight * by_dimension.mean(0).clamp_min(free_bits).sum();
   }
-  return terms.reconst_loss + terms.kl_l + kl_weight * terms.kl_z;
+  return at::add(terms.reconst_loss + terms.kl_l, terms.kl_z, kl_weight);
 }
 
 at::Tensor VaeImpl::classify(const CellMatrix&, const Conditions&, RandomStream&) {

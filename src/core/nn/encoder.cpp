@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "core/distributions/normal.h"
+
 namespace rscvi {
 namespace {
 
@@ -19,7 +21,7 @@ EncoderImpl::EncoderImpl(const FullyConnectedOptions& block, std::int64_t n_out,
 template <class Input>
 GaussianParameters EncoderImpl::forward(const Input& x, const Covariates& covariates, RandomStream& random) {
   const at::Tensor h = encoder_->forward(x, covariates, random);
-  return {mean_encoder_->forward(h), at::exp(var_encoder_->forward(h)) + variance_floor};
+  return {mean_encoder_->forward(h), variance_above(var_encoder_->forward(h), variance_floor)};
 }
 
 void EncoderImpl::start_mean_at_zero() {

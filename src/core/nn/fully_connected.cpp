@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/base/errors.h"
+#include "core/nn/hidden_units.h"
 
 namespace rscvi {
 namespace {
@@ -32,6 +33,12 @@ at::Tensor BatchNormImpl::forward(const at::Tensor& x) {
   if (is_training()) num_batches_tracked.add_(1);
   return at::batch_norm(x, weight, bias, running_mean, running_var, is_training(), batch_norm_momentum,
                         batch_norm_eps, /*cudnn_enabled=*/true);
+}
+
+at::Tensor BatchNormImpl::hidden_units(const at::Tensor& x, double dropout_rate, RandomStream& random) {
+  if (is_training()) num_batches_tracked.add_(1);
+  return rscvi::hidden_units(x, {weight, bias, running_mean, running_var, batch_norm_momentum, batch_norm_eps},
+                             is_training(), dropout_rate, random);
 }
 
 at::Tensor BatchNormImpl::evaluate_from(const at::Tensor& x, std::int64_t first) const {
@@ -79,7 +86,8 @@ at::Tensor FullyConnectedLayerImpl::forward(const Input& x, const Covariates& co
     const std::int64_t n = sizes_.n_continuous;
     if (n > 0) h = h + at::linear(values_of(covariates, n), linear_->weight.narrow(1, start, n));
   }
-  h = at::relu(layer_norm_ ? layer_norm_->forward(h) : batch_norm_->forward(h));
+  if (batch_norm_) return batch_norm_->hidden_units(h, dropout_rate_, random);
+  h = at::relu(layer_norm_->forward(h));
   if (is_training() && dropout_rate_ > 0) h = h * random.dropout_mask(h, dropout_rate_);
   return h;
 }

@@ -29,6 +29,8 @@ class BatchNormImpl : public torch::nn::Module {
  public:
   explicit BatchNormImpl(std::int64_t n_features);
   at::Tensor forward(const at::Tensor& x);
+  // The same, then ReLU and dropout.
+  at::Tensor hidden_units(const at::Tensor& x, double dropout_rate, RandomStream& random);
   // The same for features first, first + 1, ... alone, (B, n), in evaluation mode.
   at::Tensor evaluate_from(const at::Tensor& x, std::int64_t first) const;
 

@@ -108,6 +108,21 @@ TEST_CASE("random: a dropout mask is 0 or 1 / (1 - p), and 1 on average") {
   }
 }
 
+TEST_CASE("random: what a dropout mask drops does not depend on the entry before, nor on the mask before") {
+  constexpr std::int64_t n = 200001;  // odd
+  RandomStream random(8);
+  const at::Tensor first = random.dropout_mask(at::empty({n}), 0.3) == 0;
+  const at::Tensor second = random.dropout_mask(at::empty({n}), 0.3) == 0;
+  const auto both = [](const at::Tensor& a, const at::Tensor& b) {
+    return at::logical_and(a, b).to(at::kDouble).mean().item<double>();
+  };
+  const double se = std::sqrt(0.09 * 0.91 / n);
+  CHECK(std::abs(both(first, second) - 0.09) < 4.5 * se);
+  for (const std::int64_t lag : {1, 2, 128}) {
+    CHECK(std::abs(both(first.narrow(0, 0, n - lag), first.narrow(0, lag, n - lag)) - 0.09) < 4.5 * se);
+  }
+}
+
 TEST_CASE("random: a permutation holds every number once and each is as likely anywhere") {
   RandomStream random(2);
   constexpr int n_draws = 6000, n = 5;

@@ -1,5 +1,8 @@
 #include "core/distributions/normal.h"
 
+#include <cmath>
+
+#include "core/base/random.h"
 #include "helpers.h"
 
 using namespace rscvi;
@@ -53,4 +56,47 @@ TEST_CASE("normal: log density equals the density's logarithm") {
   const double expected = std::log(density(1.2, -0.4, 0.7)) + std::log(density(-3, 1, 5));
   CHECK(log_normal(row({1.2, -3}), row({-0.4, 1}), row({0.7, 5})).item<double>() ==
         doctest::Approx(expected).epsilon(1e-12));
+}
+
+TEST_CASE("normal: one pass over floats gives the values and gradients of operators in double") {
+  RandomStream random(3);
+  const auto draw = [&](bool positive) {
+    const at::Tensor values = random.normal({5, 3}, c10::kCPU);
+    return positive ? values.abs() + 0.3 : values;
+  };
+  const std::vector<at::Tensor> start = {draw(false), draw(true), draw(false), draw(true)};
+  const at::Tensor noise = draw(false), by_row = at::arange(1, 6), by_entry = noise.cos();
+  const auto gradients = [&](at::ScalarType type) {
+    std::vector<at::Tensor> leaves, out;
+    for (const at::Tensor& tensor : start) leaves.push_back(tensor.to(type).detach().clone());
+    leaves[0].requires_grad_(true);
+    leaves[1].requires_grad_(true);
+    const at::Tensor variance = variance_above(leaves[0], 0.25);
+    out = {variance, from_noise(leaves[0], leaves[1], noise.to(type)), kl_to_standard_normal(leaves[0], leaves[1]),
+           kl_between_normals(leaves[0], leaves[1], leaves[2], leaves[3])};
+    const std::vector<at::Tensor> values = out;
+    for (const at::Tensor& value : values) {
+      const at::Tensor weight = (value.dim() == 2 ? by_entry : by_row).to(type);
+      for (const std::size_t k : {0, 1}) leaves[k].mutable_grad() = at::Tensor();
+      (value * weight).sum().backward();
+      for (const std::size_t k : {0, 1}) out.push_back(leaves[k].grad().defined() ? leaves[k].grad() : weight);
+    }
+    return out;
+  };
+  const auto floats = gradients(at::kFloat), doubles = gradients(at::kDouble);
+  CHECK(floats.size() == 12);
+  for (std::size_t k = 0; k < floats.size(); ++k) {
+    CAPTURE(k);
+    CHECK(floats[k].dtype() == at::kFloat);
+    CHECK(max_relative_difference(floats[k].to(at::kDouble), doubles[k]) < 1e-6);
+  }
+}
+
+TEST_CASE("normal: priors that need a gradient get one, and many draws of each mean are drawn at once") {
+  const at::Tensor m = matrix(2, {0.3F, -2, 1, 0}), v = matrix(2, {0.5F, 2, 1, 4});
+  const at::Tensor prior_m = at::zeros({2, 2}).requires_grad_(true);
+  kl_between_normals(m, v, prior_m, at::ones({2, 2})).sum().backward();
+  CHECK(max_difference(prior_m.grad(), -m) < 1e-6);
+  const at::Tensor noise = at::ones({3, 2, 2});
+  CHECK(max_difference(from_noise(m, v, noise), (m + at::sqrt(v)).expand({3, 2, 2})) < 1e-6);
 }

@@ -1,5 +1,6 @@
 #include "core/posterior/likelihood.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/training/trainer.h"
@@ -99,14 +100,18 @@ TEST_CASE("marginal likelihood: with quantiles for noise it is a quadrature, and
   constexpr std::int64_t n_z = 100, n_l = 40;
   const Toy toy = toy_data();
   const Vae model = tiny_model(toy);
-  for (const std::int64_t cell : {7, 41}) {
+  const Noise noise = {normal_quantiles(n_z).repeat_interleave(n_l).view({-1, 1, 1}),
+                       normal_quantiles(n_l).repeat({n_z}).view({-1, 1, 1})};
+  std::vector<double> errors;
+  for (const std::int64_t cell : {0, 7, 20, 33, 41}) {
     CAPTURE(cell);
     Posterior posterior = posterior_of(model, toy);
     posterior.cells = {cell};
-    const Noise noise = {normal_quantiles(n_z).repeat_interleave(n_l).view({-1, 1, 1}),
-                         normal_quantiles(n_l).repeat({n_z}).view({-1, 1, 1})};
-    CHECK(std::abs(marginal(posterior, n_z * n_l, noise) - integrated_marginal(model, toy, cell)) < 0.005);
+    errors.push_back(std::abs(marginal(posterior, n_z * n_l, noise) - integrated_marginal(model, toy, cell)));
+    CHECK(errors.back() < 0.05);  // the quantiles end before the posterior of some cells does
   }
+  std::sort(errors.begin(), errors.end());
+  CHECK(errors[2] < 0.002);
 }
 
 TEST_CASE("marginal likelihood: random draws converge to the integral, and lie below the negative ELBO") {

@@ -114,11 +114,12 @@ Cells first_labelled(const Cells& labelled, std::size_t n) {
   return out;
 }
 
-Trained train_semi_supervised(const Toy& toy, const VaeOptions& model_options, const TrainOptions& options) {
+Trained train_semi_supervised(const Toy& toy, const VaeOptions& model_options, const TrainOptions& options,
+                              std::uint64_t training_seed = seed) {
   QuietMonitor silent;
   Trained trained{toy_model(model_options), TrainResult()};
-  trained.result =
-      train(trained.model, toy.dataset, cells_from(0, toy.dataset->n_cells()), options, RandomStream(seed), silent);
+  trained.result = train(trained.model, toy.dataset, cells_from(0, toy.dataset->n_cells()), options,
+                         RandomStream(training_seed), silent);
   return trained;
 }
 
@@ -339,8 +340,10 @@ TEST_CASE("end of an epoch: one step is one of Adam on the classifier's loss, at
   }
 }
 
+// A classifier that is trained by itself may take two of the three kinds of cells for one: a chance of each training.
 TEST_CASE("semi-supervised: with few labels the classifier learns those of the other cells") {
   const Toy toy = toy_data(/*n_cells=*/90);
+  constexpr int n_trainings = 8;
   for (const ModelType type : labelled_types) {
     for (const bool joint : {true, false}) {
       CAPTURE(joint);
@@ -351,9 +354,15 @@ TEST_CASE("semi-supervised: with few labels the classifier learns those of the o
       options.frequency = 25;
       options.metrics = {Metric::accuracy};
       options.monitored = {{"unlabelled", cells_from(18, 90)}};
-      const TrainResult result = train_semi_supervised(toy, toy_options_of(type), options).result;
-      CHECK(result.status == TrainStatus::completed);
-      CHECK(result.history.back().metrics[0] > 0.85);
+      double mean = 0;
+      for (int k = 0; k < n_trainings; ++k) {
+        const TrainResult result = train_semi_supervised(toy, toy_options_of(type), options, seed + k).result;
+        CHECK(result.status == TrainStatus::completed);
+        const double accuracy = result.history.back().metrics[0];
+        CHECK(accuracy > (joint ? 0.85 : 0.6));  // by chance: a third
+        mean += accuracy / n_trainings;
+      }
+      CHECK(mean > (joint ? 0.95 : 0.8));
     }
   }
 }
