@@ -149,6 +149,10 @@ model_load_file_cpp <- function(model, file) {
     invisible(.Call(`_rscvi_model_load_file_cpp`, model, file))
 }
 
+fingerprint_cpp <- function(weights) {
+    .Call(`_rscvi_fingerprint_cpp`, weights)
+}
+
 model_new_cpp <- function(options, seed) {
     .Call(`_rscvi_model_new_cpp`, options, seed)
 }
@@ -267,5 +271,9 @@ faster_openblas_kernels_cpp <- function() {
 
 cuda_is_available_cpp <- function() {
     .Call(`_rscvi_cuda_is_available_cpp`)
+}
+
+mapped_bytes_cpp <- function() {
+    .Call(`_rscvi_mapped_bytes_cpp`)
 }
 

@@ -133,7 +133,7 @@ covariate_key <- function(name) paste0("covariate_", name)
 
 # A number that two different fits do not share: it tells cells of another fit, which cbind() can bring in, from its
 # own.
-fingerprint <- function(model) sum(vapply(model@state$weights, function(w) sum(w * sin(seq_along(w))), numeric(1L)))
+fingerprint <- function(model) fingerprint_cpp(model@state$weights)
 
 #' The fitted posterior of a SingleCellExperiment
 #'

@@ -469,6 +469,16 @@ BEGIN_RCPP
     return R_NilValue;
 END_RCPP
 }
+// fingerprint_cpp
+double fingerprint_cpp(Rcpp::List weights);
+RcppExport SEXP _rscvi_fingerprint_cpp(SEXP weightsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type weights(weightsSEXP);
+    rcpp_result_gen = Rcpp::wrap(fingerprint_cpp(weights));
+    return rcpp_result_gen;
+END_RCPP
+}
 // model_new_cpp
 SEXP model_new_cpp(Rcpp::List options, double seed);
 RcppExport SEXP _rscvi_model_new_cpp(SEXP optionsSEXP, SEXP seedSEXP) {
@@ -829,6 +839,15 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// mapped_bytes_cpp
+double mapped_bytes_cpp();
+RcppExport SEXP _rscvi_mapped_bytes_cpp() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(mapped_bytes_cpp());
+    return rcpp_result_gen;
+END_RCPP
+}
 
 static const R_CallMethodDef CallEntries[] = {
     {"_rscvi_classifier_new_cpp", (DL_FUNC) &_rscvi_classifier_new_cpp, 2},
@@ -868,6 +887,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_rscvi_safetensors_metadata_cpp", (DL_FUNC) &_rscvi_safetensors_metadata_cpp, 1},
     {"_rscvi_model_save_state_cpp", (DL_FUNC) &_rscvi_model_save_state_cpp, 3},
     {"_rscvi_model_load_file_cpp", (DL_FUNC) &_rscvi_model_load_file_cpp, 2},
+    {"_rscvi_fingerprint_cpp", (DL_FUNC) &_rscvi_fingerprint_cpp, 1},
     {"_rscvi_model_new_cpp", (DL_FUNC) &_rscvi_model_new_cpp, 2},
     {"_rscvi_model_start_from_data_cpp", (DL_FUNC) &_rscvi_model_start_from_data_cpp, 2},
     {"_rscvi_model_with_more_batches_cpp", (DL_FUNC) &_rscvi_model_with_more_batches_cpp, 2},
@@ -898,10 +918,13 @@ static const R_CallMethodDef CallEntries[] = {
     {"_rscvi_matrix_product_gflops_cpp", (DL_FUNC) &_rscvi_matrix_product_gflops_cpp, 0},
     {"_rscvi_faster_openblas_kernels_cpp", (DL_FUNC) &_rscvi_faster_openblas_kernels_cpp, 0},
     {"_rscvi_cuda_is_available_cpp", (DL_FUNC) &_rscvi_cuda_is_available_cpp, 0},
+    {"_rscvi_mapped_bytes_cpp", (DL_FUNC) &_rscvi_mapped_bytes_cpp, 0},
     {NULL, NULL, 0}
 };
 
+void register_large_results(DllInfo* dll);
 RcppExport void R_init_rscvi(DllInfo *dll) {
     R_registerRoutines(dll, NULL, CallEntries, NULL, NULL);
     R_useDynamicSymbols(dll, FALSE);
+    register_large_results(dll);
 }

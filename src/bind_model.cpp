@@ -1,6 +1,8 @@
 // Glue: models.
 #include <RcppEigen.h>
 
+#include <cstring>
+
 #include "convert.h"
 #include "convert_noise.h"
 #include "core/api/model.h"
@@ -81,6 +83,20 @@ rscvi::api::Cells to_cells(const Rcpp::List& list) {
 }
 
 }  // namespace
+
+// A whole number that depends on every bit of the weights (FNV-1a by words; Fowler, Noll & Vo 1991), below 2^53.
+// [[Rcpp::export(rng = false)]]
+double fingerprint_cpp(Rcpp::List weights) {
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const Rcpp::NumericVector values : weights) {
+    for (const double value : values) {
+      std::uint64_t bits;
+      std::memcpy(&bits, &value, sizeof bits);
+      hash = (hash ^ bits ^ (bits >> 32)) * 0x100000001b3ULL;  // floats fill the upper half alone
+    }
+  }
+  return static_cast<double>(hash >> 11);
+}
 
 // [[Rcpp::export(rng = false)]]
 SEXP model_new_cpp(Rcpp::List options, double seed) {

@@ -62,14 +62,9 @@ SEXP posterior_sample_scale_cpp(Rcpp::List posterior, int n_samples, bool mean, 
     fill(rscvi::api::columns(out.begin(), n_kept * n_cells(core), n_genes(core, request)));
     return out;
   }
-  Rcpp::List out(static_cast<R_xlen_t>(n_genes(core, request)));
   std::vector<double*> columns;
-  for (R_xlen_t gene = 0; gene < out.size(); ++gene) {
-    Rcpp::NumericVector column = Rcpp::no_init(static_cast<R_xlen_t>(n_kept * n_cells(core)));
-    out[gene] = column;
-    columns.push_back(column.begin());
-  }
-  rscvi::glue::ask_for_large_pages(columns, sizeof(double) * static_cast<std::size_t>(n_kept * n_cells(core)));
+  Rcpp::List out = rscvi::glue::large_columns(static_cast<R_xlen_t>(n_genes(core, request)),
+                                              static_cast<R_xlen_t>(n_kept * n_cells(core)), columns);
   fill(columns);
   return out;
 }

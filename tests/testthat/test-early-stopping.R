@@ -99,7 +99,7 @@ test_that("the best state is put back: an independent copy of the weights of tha
     for (metric in c("elbo", "reconstruction_error")) {
         trainer <- trainer_of(list(save_best_state_metric = metric))
         messages <- NULL
-        withCallingHandlers(train(trainer, n_epochs = 60, lr = 0.1, seed = 1), rscvi_best_state = function(m) {
+        withCallingHandlers(train(trainer, n_epochs = 60, lr = 0.3, seed = 1), rscvi_best_state = function(m) {
             messages <<- c(messages, conditionMessage(m))
             invokeRestart("muffleMessage")
         })
@@ -115,7 +115,7 @@ test_that("the best state is put back: an independent copy of the weights of tha
         expect_true(all(is.na(done$elbo_train_set)))
         # To the bit the weights of a training that ended there.
         plain <- trainer_of(NULL)
-        train(plain, n_epochs = best, lr = 0.1, seed = 1)
+        train(plain, n_epochs = best, lr = 0.3, seed = 1)
         expect_identical(weights(trainer), weights(plain))
         # The posterior is as good as the history says, but for the draws that each of these numbers is made with.
         ask <- list(elbo = elbo, reconstruction_error = reconstruction_error)[[metric]]

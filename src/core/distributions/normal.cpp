@@ -43,7 +43,9 @@ struct VarianceAbove : torch::autograd::Function<VarianceAbove> {
     const at::Tensor variance = context->get_saved_variables()[0], d = gradients[0].contiguous();
     const auto floor = static_cast<float>(context->saved_data["floor"].toDouble());
     at::Tensor out = at::empty_like(d);
-    for (std::int64_t k = 0; k < out.numel(); ++k) out.data_ptr<float>()[k] = data(d)[k] * (data(variance)[k] - floor);
+    const float *from = data(d), *v = data(variance);
+    float* to = out.data_ptr<float>();
+    for (std::int64_t k = 0; k < out.numel(); ++k) to[k] = from[k] * (v[k] - floor);
     return {out, at::Tensor()};
   }
 };
@@ -70,21 +72,33 @@ struct FromNoise : torch::autograd::Function<FromNoise> {
   }
 };
 
-// The prior has mean 0 and variance 1 where it is not given.
+// Of mean 0 and variance 1 if its tensors are empty.
+class Prior {
+ public:
+  Prior(const at::Tensor& mean, const at::Tensor& variance)
+      : mean_(mean.numel() > 0 ? data(mean) : nullptr), variance_(mean_ != nullptr ? data(variance) : nullptr) {}
+  float mean(std::int64_t k) const { return mean_ != nullptr ? mean_[k] : 0; }
+  float variance(std::int64_t k) const { return variance_ != nullptr ? variance_[k] : 1; }
+
+ private:
+  const float *mean_, *variance_;
+};
+
 struct KlBetween : torch::autograd::Function<KlBetween> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& m, const at::Tensor& v,
                             const at::Tensor& prior_m, const at::Tensor& prior_v) {
     const std::int64_t n_columns = m.size(-1), n_rows = m.numel() / std::max<std::int64_t>(1, n_columns);
     at::Tensor kl = at::empty(m.sizes().slice(0, m.dim() - 1), m.options());
-    const bool is_standard = prior_m.numel() == 0;
+    const Prior prior = {prior_m, prior_v};
+    const float *mean = data(m), *variance = data(v);
+    float* to = kl.data_ptr<float>();
     for (std::int64_t r = 0, k = 0; r < n_rows; ++r) {
       float sum = 0;
       for (const std::int64_t end = k + n_columns; k < end; ++k) {
-        const float d = data(m)[k] - (is_standard ? 0 : data(prior_m)[k]);
-        const float ratio = is_standard ? data(v)[k] : data(v)[k] / data(prior_v)[k];
-        sum += ratio + d * d / (is_standard ? 1 : data(prior_v)[k]) - 1 - std::log(ratio);
+        const float d = mean[k] - prior.mean(k), inverse = 1 / prior.variance(k), ratio = variance[k] * inverse;
+        sum += ratio + d * d * inverse - 1 - std::log(ratio);
       }
-      kl.data_ptr<float>()[r] = sum / 2;
+      to[r] = sum / 2;
     }
     context->save_for_backward({m, v, prior_m, prior_v});
     return kl;
@@ -96,13 +110,14 @@ struct KlBetween : torch::autograd::Function<KlBetween> {
     const at::Tensor d = gradients[0].contiguous();
     at::Tensor d_m = at::empty_like(m), d_v = at::empty_like(v);
     const std::int64_t n_columns = m.size(-1);
-    const bool is_standard = prior_m.numel() == 0;
+    const Prior prior = {prior_m, prior_v};
+    const float *mean = data(m), *variance = data(v), *by = data(d);
+    float *to_mean = d_m.data_ptr<float>(), *to_variance = d_v.data_ptr<float>();
     for (std::int64_t r = 0, k = 0; r < d.numel(); ++r) {
       for (const std::int64_t end = k + n_columns; k < end; ++k) {
-        const float inverse = is_standard ? 1 : 1 / data(prior_v)[k];
-        const float from_prior = data(m)[k] - (is_standard ? 0 : data(prior_m)[k]);
-        d_m.data_ptr<float>()[k] = data(d)[r] * from_prior * inverse;
-        d_v.data_ptr<float>()[k] = data(d)[r] * (inverse - 1 / data(v)[k]) / 2;
+        const float inverse = 1 / prior.variance(k);
+        to_mean[k] = by[r] * (mean[k] - prior.mean(k)) * inverse;
+        to_variance[k] = by[r] * (inverse - 1 / variance[k]) / 2;
       }
     }
     return {d_m, d_v, at::Tensor(), at::Tensor()};

@@ -71,8 +71,10 @@ void move_towards(at::Tensor& running, const at::Tensor& values, double by, doub
 
 at::Tensor inverse_sd_of(const at::Tensor& variance, double eps) {
   at::Tensor out = at::empty_like(variance);
+  const float* from = data(variance);
+  float* to = writable(out);
   for (std::int64_t k = 0; k < out.numel(); ++k) {
-    writable(out)[k] = static_cast<float>(1 / std::sqrt(static_cast<double>(data(variance)[k]) + eps));
+    to[k] = static_cast<float>(1 / std::sqrt(static_cast<double>(from[k]) + eps));
   }
   return out;
 }

@@ -23,10 +23,13 @@ void sample_expression(const Posterior& posterior, Expression what, const Expres
   Vae model = posterior.model;
   const at::Tensor genes = genes_on(options.genes, model->device());
   const auto visit = [&](const Minibatch& minibatch, const LatentDraw& draw, const BlockPlace& place) {
+    LatentDraw of_shares = draw;
+    of_shares.library = at::Tensor();
     const auto decoded_as = [&](std::optional<std::int64_t> batch) {
-      const CountParameters parameters =
-          model->decode(draw, as_batch(minibatch, batch), /*want_dropout=*/false, random);
-      return pick_genes(what == Expression::scale ? parameters.px_scale : parameters.px_rate, genes);
+      const at::Tensor scale =
+          model->decode(of_shares, as_batch(minibatch, batch), /*want_dropout=*/false, random).px_scale;
+      const at::Tensor picked = pick_genes(scale, genes);
+      return what == Expression::scale ? picked : picked.mul_(at::exp(draw.library));  // rather than another block
     };
     if (options.transform_batch.empty()) return sink(place, decoded_as(std::nullopt));
     at::Tensor sum;
