@@ -62,6 +62,10 @@ struct CountRowKernels {
   double (*evaluate)(CountFamily family, CountRow<T>& row, CountScratch<T>& scratch);
   // Softmax of logits + bias in place of the logits, n numbers each.
   void (*softmax)(std::int64_t n, T* logits, const T* bias);
+  // ln of the sum of exp(logit + bias); the logits are spent.
+  T (*log_sum_exp)(std::int64_t n, T* logits, const T* bias);
+  // exp(logit - log_normaliser) in place of the logits.
+  void (*shares)(std::int64_t n, T log_normaliser, T* logits);
   // row *= by, then sum += row; n numbers each.
   void (*scale_and_add)(T by, std::int64_t n, T* row, T* sum);
   // sum += by * row

@@ -7,9 +7,15 @@ RSCVI_KERNEL_HELPER V exp_or_zero(V x) {
   return x < smallest ? V{} : exp_of(x);
 }
 
-// exp(logit + bias - largest) to `share`, which may be `logits` itself; their sum.
+// The largest of some numbers, and the sum of exp(number - largest).
 template <class T>
-RSCVI_KERNEL_HELPER T exponentials(std::int64_t n, const T* logits, const T* bias, T* share) {
+struct SumOfExponentials {
+  T largest, sum;
+};
+
+// exp(logit + bias - largest) to `share`, which may be `logits` itself.
+template <class T>
+RSCVI_KERNEL_HELPER SumOfExponentials<T> exponentials(std::int64_t n, const T* logits, const T* bias, T* share) {
   typedef typename VectorOf<T>::type V;
   constexpr int lanes = VectorOf<T>::lanes;
   const std::int64_t whole = n - n % lanes, rest = n - whole;
@@ -41,14 +47,30 @@ RSCVI_KERNEL_HELPER T exponentials(std::int64_t n, const T* logits, const T* bia
     store_some(share + whole, rest, exp_or_zero<T>(load_some<V>(share + whole, rest, largest) - largest));
     for (std::int64_t g = whole; g < n; ++g) total += static_cast<double>(share[g]);
   }
-  return static_cast<T>(total);
+  return {largest, static_cast<T>(total)};
+}
+
+template <class T>
+RSCVI_KERNEL T log_sum_exp(std::int64_t n, T* logits, const T* bias) {
+  const SumOfExponentials<T> found = exponentials(n, logits, bias, logits);
+  return found.largest + std::log(found.sum);
+}
+
+template <class T>
+RSCVI_KERNEL void shares(std::int64_t n, T log_normaliser, T* logits) {
+  typedef typename VectorOf<T>::type V;
+  constexpr std::int64_t lanes = VectorOf<T>::lanes;
+  for (std::int64_t g = 0; g < n; g += lanes) {
+    const std::int64_t here = n - g < lanes ? n - g : lanes;
+    put(logits, g, here, exp_or_zero<T>(part<V>(logits, g, here, T(0)) - log_normaliser));
+  }
 }
 
 template <class T>
 RSCVI_KERNEL void softmax(std::int64_t n, T* logits, const T* bias) {
   typedef typename VectorOf<T>::type V;
   constexpr std::int64_t lanes = VectorOf<T>::lanes;
-  const T inverse = 1 / exponentials(n, logits, bias, logits);
+  const T inverse = 1 / exponentials(n, logits, bias, logits).sum;
   for (std::int64_t g = 0; g < n; g += lanes) {
     const std::int64_t here = n - g < lanes ? n - g : lanes;
     put(logits, g, here, part<V>(logits, g, here, T(0)) * inverse);
@@ -375,7 +397,7 @@ RSCVI_KERNEL_HELPER double evaluate_row(CountRow<T>& row, CountScratch<T>& scrat
   constexpr std::int64_t lanes = VectorOf<T>::lanes;
   scratch.share.resize(row.n_genes);
   if (static_cast<std::int64_t>(scratch.is_zero.size()) != row.n_genes) scratch.is_zero.assign(row.n_genes, T(1));
-  const T total = exponentials(row.n_genes, row.logits, row.logits_bias, scratch.share.data());
+  const T total = exponentials(row.n_genes, row.logits, row.logits_bias, scratch.share.data()).sum;
   const T factor = std::exp(row.log_library) / total;
   PositiveColumns<T> usual;
   PositiveColumns<double> special;

@@ -209,16 +209,52 @@ at::Tensor fused_log_likelihood(CountDistribution distribution, const CellMatrix
                                    family_of(distribution), with_derivatives);
 }
 
-void softmax_in_place(at::Tensor& logits, const at::Tensor& bias) {
-  const std::int64_t n_genes = logits.size(1);
-  const CountRowKernels<float> kernels = count_row_kernels<float>();
-  const at::Tensor added = bias.contiguous();
-  const std::int64_t rows_per_task = std::max<std::int64_t>(1, entries_per_task / std::max<std::int64_t>(1, n_genes));
-  at::parallel_for(0, logits.size(0), rows_per_task, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t r = begin; r < end; ++r) {
-      kernels.softmax(n_genes, row_of<float>(logits, r), added.data_ptr<float>());
-    }
+namespace {
+
+// visit(row) for the rows of (N, G), several threads at a time.
+template <class Visit>
+void for_each_row(const at::Tensor& rows, const Visit& visit) {
+  const std::int64_t n_columns = std::max<std::int64_t>(1, rows.size(1));
+  const std::int64_t rows_per_task = std::max<std::int64_t>(1, entries_per_task / n_columns);
+  at::parallel_for(0, rows.size(0), rows_per_task, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) visit(r);
   });
+}
+
+}  // namespace
+
+void softmax_in_place(at::Tensor& logits, const at::Tensor& bias) {
+  const auto kernel = count_row_kernels<float>().softmax;
+  const at::Tensor added = bias.contiguous();
+  for_each_row(logits, [&](std::int64_t r) {
+    kernel(logits.size(1), row_of<float>(logits, r), added.data_ptr<float>());
+  });
+}
+
+at::Tensor log_sum_exp(at::Tensor logits) {
+  if (!logits.device().is_cpu() || logits.scalar_type() != at::kFloat || logits.size(1) == 0) {
+    return at::logsumexp(logits, {1}, /*keepdim=*/true);
+  }
+  const auto kernel = count_row_kernels<float>().log_sum_exp;
+  logits = logits.contiguous();
+  const at::Tensor no_bias = at::zeros({logits.size(1)}, logits.options());
+  const at::Tensor out = at::empty({logits.size(0), 1}, logits.options());
+  for_each_row(logits, [&](std::int64_t r) {
+    out.data_ptr<float>()[r] = kernel(logits.size(1), row_of<float>(logits, r), no_bias.data_ptr<float>());
+  });
+  return out;
+}
+
+at::Tensor shares_in_place(at::Tensor logits, const at::Tensor& log_normaliser) {
+  if (!logits.device().is_cpu() || logits.scalar_type() != at::kFloat || !logits.is_contiguous()) {
+    return logits.sub_(log_normaliser).exp_();
+  }
+  const auto kernel = count_row_kernels<float>().shares;
+  const at::Tensor by = log_normaliser.contiguous();
+  for_each_row(logits, [&](std::int64_t r) {
+    kernel(logits.size(1), by.data_ptr<float>()[r], row_of<float>(logits, r));
+  });
+  return logits;
 }
 
 }  // namespace rscvi

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <set>
 
+#include "core/distributions/fused_likelihood.h"
 #include "core/posterior/transpose.h"
 
 namespace rscvi {
@@ -54,7 +55,7 @@ at::Tensor log_normaliser(Vae& model, const at::Tensor& hidden) {
   std::vector<at::Tensor> parts;
   for (std::int64_t start = 0; start < hidden.size(0); start += rows_at_once) {
     const at::Tensor rows = hidden.narrow(0, start, std::min(rows_at_once, hidden.size(0) - start));
-    parts.push_back(at::logsumexp(model->scale_logits(rows, 0, model->options().n_input), {1}, /*keepdim=*/true));
+    parts.push_back(log_sum_exp(model->scale_logits(rows, 0, model->options().n_input)));
   }
   return at::cat(parts);
 }
@@ -115,7 +116,7 @@ at::Tensor population_scale(Vae model, const Population& population, std::int64_
   Population complete = population;
   fill_normaliser(model, complete);
   const EvaluationScope evaluation(model);
-  return model->scale_logits(population.hidden, first, n).sub_(complete.log_normaliser).exp_().cpu();
+  return shares_in_place(model->scale_logits(population.hidden, first, n), complete.log_normaliser).cpu();
 }
 
 at::Tensor population_scale_by_gene(Vae model, const Population& population, std::int64_t first, std::int64_t n) {
@@ -126,11 +127,9 @@ at::Tensor population_scale_by_gene(Vae model, const Population& population, std
   at::Tensor scale = at::empty({n, n_samples}, at::kFloat);
   for (std::int64_t start = 0; start < n_samples; start += rows_at_once) {
     const std::int64_t size = std::min(rows_at_once, n_samples - start);
-    const at::Tensor block = model->scale_logits(population.hidden.narrow(0, start, size), first, n)
-                                 .sub_(complete.log_normaliser.narrow(0, start, size))
-                                 .exp_()
-                                 .cpu()
-                                 .contiguous();
+    const at::Tensor logits = model->scale_logits(population.hidden.narrow(0, start, size), first, n);
+    const at::Tensor block =
+        shares_in_place(logits, complete.log_normaliser.narrow(0, start, size)).cpu().contiguous();
     transpose_into(block.data_ptr<float>(), size, n, scale.data_ptr<float>() + start, n_samples);
   }
   return scale;

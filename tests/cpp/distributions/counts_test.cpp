@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include "core/base/instruction_set.h"
+#include "core/distributions/fused_likelihood.h"
 #include "core/distributions/count_kernels.h"
 #include "helpers.h"
 
@@ -352,5 +353,25 @@ TEST_CASE("counts: expected shares are the softmax of logits and bias, with and 
     CHECK(max_relative_difference(expected_shares(in.logits.scale.t().contiguous().t(), in.logits.scale_bias),
                                   expected) < 1e-6);
     CHECK(max_difference(expected_shares(in.logits.scale, at::Tensor()), at::softmax(in.logits.scale, -1)) < 1e-6);
+  }
+}
+
+TEST_CASE("counts: the logarithm of a sum of exponentials, and shares by it, on every instruction set, whatever the logits") {
+  for (const InstructionSet set : all_sets) {
+    const InstructionSetScope scope(set);
+    for (const std::int64_t n_genes : {1, 7, 16, 33, 2000}) {
+      at::Tensor logits = RandomStream(2).normal({40, n_genes}, c10::kCPU) * 5;
+      logits[3] -= 1000;  // no exponential of it is a float
+      logits[4] += 1000;
+      const at::Tensor expected = at::logsumexp(logits.to(at::kDouble), {1}, /*keepdim=*/true);
+      CHECK(max_relative_difference(log_sum_exp(logits.clone()).to(at::kDouble), expected) < 1e-6);
+      const at::Tensor turned = log_sum_exp(logits.clone().t().contiguous().t());
+      CHECK(max_relative_difference(turned.to(at::kDouble), expected) < 1e-6);
+      CHECK(max_difference(log_sum_exp(logits.to(at::kDouble)), expected) < 1e-12);
+      const at::Tensor by = expected.to(at::kFloat);
+      CHECK(max_relative_difference(shares_in_place(logits.clone(), by), at::exp(logits - by)) < 1e-6);
+      CHECK(max_relative_difference(shares_in_place(logits.clone().t().contiguous().t(), by), at::exp(logits - by)) <
+            1e-6);
+    }
   }
 }
