@@ -44,4 +44,5 @@ blas_advice <- function(gflops, kernels) {
     }
 }
 
-.onUnload <- function(libpath) library.dynam.unload("rscvi", libpath)
+# No .onUnload(): large results lie in memory that only the package's library can read (src/large_results.h), and must
+# outlive its namespace.

@@ -9,6 +9,7 @@
 
 #if defined(__linux__)
 #include <sys/mman.h>
+#include <unistd.h>
 #define RSCVI_MAPS_MEMORY 1
 #else
 #define RSCVI_MAPS_MEMORY 0
@@ -17,16 +18,18 @@
 namespace rscvi::glue {
 namespace {
 
-constexpr std::size_t smallest_mapped = std::size_t{4} << 20;    // bytes of a result
-constexpr std::size_t uncollected_at_least = std::size_t{1} << 30;  // bytes that wait before R is asked to collect
+constexpr std::size_t smallest_result = std::size_t{4} << 20;  // bytes, as in what follows
+// A column goes back to the system in whole pages: much shorter ones would wait for all others.
+constexpr std::size_t smallest_column = std::size_t{1} << 16;
+// So much may come on top of what was in use before R is asked to collect.
+constexpr std::size_t between_collections = std::size_t{1} << 30;
 
-std::size_t bytes_in_use = 0, bytes_at_next_collection = uncollected_at_least;
+std::size_t bytes_in_use = 0, bytes_at_collection = between_collections;
 
 // Only what R does on its own thread comes here: no locks.
-void collect_if_due(std::size_t n_bytes) {
-  if (bytes_in_use + n_bytes <= bytes_at_next_collection) return;
+void collect() {
   R_gc();  // and its finalizers, which lower bytes_in_use
-  bytes_at_next_collection = std::max(uncollected_at_least, 2 * (bytes_in_use + n_bytes));
+  bytes_at_collection = bytes_in_use + between_collections;
 }
 
 #if RSCVI_MAPS_MEMORY
@@ -62,13 +65,14 @@ struct Slice {
   }
   ~Slice() {
     bytes_in_use -= n_bytes;
+    bytes_at_collection = std::min(bytes_at_collection, bytes_in_use + between_collections);
     if (mapping.use_count() > 1) give_back_pages();  // else the mapping goes as a whole
   }
   Slice(const Slice&) = delete;
   Slice& operator=(const Slice&) = delete;
 
   void give_back_pages() const {
-    constexpr std::uintptr_t page = 4096;
+    static const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
     const auto first = (reinterpret_cast<std::uintptr_t>(start) + page - 1) / page * page;
     const auto end = (reinterpret_cast<std::uintptr_t>(start) + n_bytes) / page * page;
     if (end > first) madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
@@ -82,7 +86,12 @@ struct Slice {
 
 R_altrep_class_t numbers_class, integers_class;
 
-const Slice& slice_of(SEXP vector) { return *static_cast<Slice*>(R_ExternalPtrAddr(R_altrep_data1(vector))); }
+// R's own errors jump: there is nothing to tidy up in the methods that follow.
+const Slice& slice_of(SEXP vector) {
+  const auto slice = static_cast<const Slice*>(R_ExternalPtrAddr(R_altrep_data1(vector)));
+  if (slice == nullptr) Rf_error("the numbers of this vector are gone: a finalizer asked for them too late");
+  return *slice;
+}
 
 void finalize(SEXP pointer) {
   delete static_cast<Slice*>(R_ExternalPtrAddr(pointer));
@@ -115,9 +124,13 @@ std::size_t size_of(SEXPTYPE type) { return type == REALSXP ? sizeof(double) : s
 // Room for n numbers of a type; nothing if this is no case for it, or the system has none.
 std::shared_ptr<Mapping> map_for(SEXPTYPE type, R_xlen_t n) {
   const std::size_t n_bytes = size_of(type) * static_cast<std::size_t>(n);
-  if (n_bytes < smallest_mapped) return nullptr;
-  collect_if_due(n_bytes);
+  if (n_bytes < smallest_result) return nullptr;
+  if (bytes_in_use + n_bytes > bytes_at_collection) collect();
   auto mapping = std::make_shared<Mapping>(n_bytes);
+  if (mapping->start() == nullptr) {
+    collect();
+    mapping = std::make_shared<Mapping>(n_bytes);
+  }
   return mapping->start() != nullptr ? mapping : nullptr;
 }
 
@@ -150,12 +163,13 @@ SEXP large_vector(SEXPTYPE type, R_xlen_t n) {
 
 Rcpp::List large_columns(R_xlen_t n_columns, R_xlen_t n, std::vector<double*>& columns) {
   Rcpp::List out(n_columns);
-  const std::shared_ptr<Mapping> mapping = map_for(REALSXP, n_columns * n);
+  const bool are_long = static_cast<std::size_t>(n) * sizeof(double) >= smallest_column;
+  const std::shared_ptr<Mapping> mapping = are_long ? map_for(REALSXP, n_columns * n) : nullptr;
   columns.clear();
   for (R_xlen_t k = 0; k < n_columns; ++k) {
     SEXP column = mapping ? vector_in(mapping, REALSXP, k * n, n) : Rf_allocVector(REALSXP, n);
     SET_VECTOR_ELT(out, k, column);
-    columns.push_back(static_cast<double*>(DATAPTR(column)));
+    columns.push_back(REAL(column));
   }
   return out;
 }

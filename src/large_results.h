@@ -6,7 +6,8 @@
 // other, and they go back to the system when R's collector finds that nobody has them any more; a data.frame's columns
 // one by one. R does not count their bytes, so this does: where too many are waiting, R is asked to collect.
 //
-// Small results, and systems other than Linux, get R's own vectors.
+// Small results and short columns get R's own vectors, as does every result on systems other than Linux. The package's
+// library stays loaded when its namespace is not: R could not read these vectors without it.
 #pragma once
 
 #include <Rcpp.h>

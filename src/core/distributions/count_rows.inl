@@ -1,10 +1,10 @@
 // The passes of count_rows.h; see base/for_each_target.inl.
 
-// e^x for x <= 0, and 0 where that is too small a number for exp_of().
+// e^x for x <= 0, and 0 where that is too small a number for exp_of(). NaN stays.
 template <class T, class V>
 RSCVI_KERNEL_HELPER V exp_or_zero(V x) {
   constexpr T smallest = sizeof(T) == sizeof(float) ? T(-87) : T(-708);
-  return x < smallest ? V{} : exp_of(x);
+  return x < smallest ? V{} : exp_of(x) + (x - x);
 }
 
 // The largest of some numbers, and the sum of exp(number - largest).

@@ -34,18 +34,16 @@ struct VarianceAbove : torch::autograd::Function<VarianceAbove> {
     const float* from = data(log_variance);
     float* to = variance.data_ptr<float>();
     for (std::int64_t k = 0; k < variance.numel(); ++k) to[k] = std::exp(from[k]) + static_cast<float>(floor);
-    context->save_for_backward({variance});
-    context->saved_data["floor"] = floor;
+    context->save_for_backward({log_variance});
     return variance;
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    const at::Tensor variance = context->get_saved_variables()[0], d = gradients[0].contiguous();
-    const auto floor = static_cast<float>(context->saved_data["floor"].toDouble());
+    const at::Tensor log_variance = context->get_saved_variables()[0], d = gradients[0].contiguous();
     at::Tensor out = at::empty_like(d);
-    const float *from = data(d), *v = data(variance);
+    const float *from = data(d), *log_v = data(log_variance);
     float* to = out.data_ptr<float>();
-    for (std::int64_t k = 0; k < out.numel(); ++k) to[k] = from[k] * (v[k] - floor);
+    for (std::int64_t k = 0; k < out.numel(); ++k) to[k] = from[k] * std::exp(log_v[k]);
     return {out, at::Tensor()};
   }
 };
@@ -87,8 +85,8 @@ class Prior {
 struct KlBetween : torch::autograd::Function<KlBetween> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& m, const at::Tensor& v,
                             const at::Tensor& prior_m, const at::Tensor& prior_v) {
-    const std::int64_t n_columns = m.size(-1), n_rows = m.numel() / std::max<std::int64_t>(1, n_columns);
     at::Tensor kl = at::empty(m.sizes().slice(0, m.dim() - 1), m.options());
+    const std::int64_t n_columns = m.size(-1), n_rows = kl.numel();
     const Prior prior = {prior_m, prior_v};
     const float *mean = data(m), *variance = data(v);
     float* to = kl.data_ptr<float>();

@@ -67,6 +67,7 @@ void move_towards(at::Tensor& running, const at::Tensor& values, double by, doub
   for (std::int64_t k = 0; k < values.numel(); ++k) {
     to[k] = static_cast<float>((1 - by) * to[k] + by * factor * static_cast<double>(from[k]));
   }
+  running.unsafeGetTensorImpl()->bump_version();  // as LibTorch's own operators do: whoever saved it is to know
 }
 
 at::Tensor inverse_sd_of(const at::Tensor& variance, double eps) {

@@ -2,6 +2,8 @@
 
 #include <ATen/Parallel.h>
 
+#include <cmath>
+
 #include "core/base/instruction_set.h"
 #include "core/distributions/fused_likelihood.h"
 #include "core/distributions/count_kernels.h"
@@ -356,7 +358,7 @@ TEST_CASE("counts: expected shares are the softmax of logits and bias, with and 
   }
 }
 
-TEST_CASE("counts: the logarithm of a sum of exponentials, and shares by it, on every instruction set, whatever the logits") {
+TEST_CASE("counts: the logarithm of a sum of exponentials, and shares by it, on every instruction set") {
   for (const InstructionSet set : all_sets) {
     const InstructionSetScope scope(set);
     for (const std::int64_t n_genes : {1, 7, 16, 33, 2000}) {
@@ -370,6 +372,10 @@ TEST_CASE("counts: the logarithm of a sum of exponentials, and shares by it, on 
       CHECK(max_difference(log_sum_exp(logits.to(at::kDouble)), expected) < 1e-12);
       const at::Tensor by = expected.to(at::kFloat);
       CHECK(max_relative_difference(shares_in_place(logits.clone(), by), at::exp(logits - by)) < 1e-6);
+      at::Tensor broken = logits.clone();
+      broken[5][n_genes / 2] = std::nanf("");
+      CHECK(at::isnan(log_sum_exp(broken.clone())).sum().item<std::int64_t>() == 1);
+      CHECK(at::isnan(shares_in_place(broken.clone(), by)).sum().item<std::int64_t>() == 1);
       CHECK(max_relative_difference(shares_in_place(logits.clone().t().contiguous().t(), by), at::exp(logits - by)) <
             1e-6);
     }

@@ -100,3 +100,14 @@ TEST_CASE("normal: priors that need a gradient get one, and many draws of each m
   const at::Tensor noise = at::ones({3, 2, 2});
   CHECK(max_difference(from_noise(m, v, noise), (m + at::sqrt(v)).expand({3, 2, 2})) < 1e-6);
 }
+
+TEST_CASE("normal: far below its floor, a variance still has the gradient of its exponential") {
+  const at::Tensor log_variance = at::tensor({-16.0F, -40.0F}).view({1, 2}).requires_grad_(true);
+  variance_above(log_variance, 1e-4).sum().backward();
+  CHECK(max_difference(log_variance.grad() / at::exp(log_variance.detach()), at::ones({1, 2})) < 1e-6);
+}
+
+TEST_CASE("normal: over no dimension a divergence is 0") {
+  const at::Tensor none = at::empty({3, 0});
+  CHECK(same_bits(kl_to_standard_normal(none, none), at::zeros({3})));
+}

@@ -95,6 +95,46 @@ TEST_CASE("hidden units: a NaN in a cell reaches the output") {
   CHECK(at::isnan(hidden_units(x, layer.norm, true, 0, random).select(1, 2)).all().item<bool>());
 }
 
+TEST_CASE("hidden units: gradients that come in expanded or transposed, and weights that want none") {
+  for (const bool is_training : {true, false}) {
+    for (const bool transposed : {true, false}) {
+      std::vector<at::Tensor> gradients;
+      for (const auto way : {hidden_units, hidden_units_by_operators}) {
+        Layer layer(12);
+        layer.norm.weight = layer.norm.weight.detach();
+        const at::Tensor x = leaf(cells(12, 12));
+        RandomStream random(5);
+        const at::Tensor y = way(x, layer.norm, is_training, 0.2, random);
+        (transposed ? (y.t() * at::cos(at::arange(144).view({12, 12}))).sum() : y.sum()).backward();
+        gradients.push_back(at::cat({x.grad().flatten(), layer.norm.bias.grad()}));
+      }
+      CHECK(max_relative_difference(gradients[0], gradients[1]) < 2e-4);
+    }
+  }
+}
+
+TEST_CASE("hidden units: two minibatches forward, then both backward") {
+  std::vector<at::Tensor> gradients;
+  for (const auto way : {hidden_units, hidden_units_by_operators}) {
+    Layer layer(7);
+    const at::Tensor a = leaf(cells(20, 7)), b = leaf(cells(31, 7) - 1);
+    RandomStream random(5);
+    const at::Tensor y_a = way(a, layer.norm, true, 0.2, random), y_b = way(b, layer.norm, true, 0.2, random);
+    (y_a.square().sum() + y_b.square().sum()).backward();
+    gradients.push_back(at::cat({a.grad(), b.grad(), layer.norm.weight.grad().unsqueeze(0)}));
+  }
+  CHECK(max_relative_difference(gradients[0], gradients[1]) < 2e-4);
+}
+
+TEST_CASE("hidden units: training on before a gradient through running statistics is taken is an error") {
+  Layer layer(4);
+  const at::Tensor x = leaf(cells(9, 4));
+  RandomStream random(5);
+  const at::Tensor y = hidden_units(x, layer.norm, /*is_training=*/false, 0, random);
+  hidden_units(x, layer.norm, /*is_training=*/true, 0, random);
+  CHECK_THROWS(y.sum().backward());
+}
+
 TEST_CASE("hidden units: the input may be a transposed tensor") {
   const at::Tensor x = cells(20, 12);
   const auto straight = results(true, x, true, 0), turned = results(true, x.t().contiguous().t(), true, 0);

@@ -354,15 +354,16 @@ TEST_CASE("semi-supervised: with few labels the classifier learns those of the o
       options.frequency = 25;
       options.metrics = {Metric::accuracy};
       options.monitored = {{"unlabelled", cells_from(18, 90)}};
-      double mean = 0;
+      std::vector<double> accuracies;
       for (int k = 0; k < n_trainings; ++k) {
         const TrainResult result = train_semi_supervised(toy, toy_options_of(type), options, seed + k).result;
         CHECK(result.status == TrainStatus::completed);
         const double accuracy = result.history.back().metrics[0];
         CHECK(accuracy > (joint ? 0.85 : 0.6));  // by chance: a third
-        mean += accuracy / n_trainings;
+        accuracies.push_back(accuracy);
       }
-      CHECK(mean > (joint ? 0.95 : 0.8));
+      std::sort(accuracies.begin(), accuracies.end());
+      CHECK(accuracies[joint ? 1 : n_trainings / 2] > 0.9);  // of at least half
     }
   }
 }
