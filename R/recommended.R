@@ -41,8 +41,8 @@
 #'   or above it, and were 16 with other random numbers; silhouette and purity among neighbours on one data set, and
 #'   k-means on another, are not. In a contrast that was looked at (CD14+ monocytes of [example_pbmc()], `ctrl` against
 #'   `stim`), the genes that two seeds call agree (Jaccard index .78 to .84), and changes of expression correlate with
-#'   those of cells that were not trained on by .85 to .87, those observed in the cells that were by .83 to .84, and with
-#'   scvi 0.6.8's settings by .82 (one seed).
+#'   those of cells that were not trained on by .85 to .87, those observed in the cells that were by .83 to .84, and
+#'   with scvi 0.6.8's settings by .82 (one seed).
 #' @references Svensson V (2020) Droplet scRNA-seq is not zero-inflated. *Nature Biotechnology* 38:147-150.
 #' @seealso [diagnose()], which says of a fit whether it is to be believed.
 #' @name recommended_defaults
