@@ -6,7 +6,7 @@ query_cells <- pbmc[, pbmc$batch == "stim"]
 
 test_that("labels of stimulated cells come from a model of control cells, which stays as it is to the bit", {
     truth <- as.character(query_cells$cell_type)
-    right <- vapply(1:3, function(seed) {
+    right <- vapply(1:6, function(seed) {
         reference <- runSCANVI(reference_cells, batch = "batch", labels = "cell_type", n_epochs = 100, seed = seed,
             verbose = FALSE)
         post <- posterior(reference, "SCANVI")
@@ -18,8 +18,10 @@ test_that("labels of stimulated cells come from a model of control cells, which 
         expect_identical(latent_matrix(Posterior(model(query), post@gene_dataset)), z)
         mean(cell_data(query)$transferred_label == truth)
     }, 0)
-    # Seen: 0.908, 0.868, 0.887.
-    expect_gte(mean(right), 0.85)
+    # Measured with 24 seeds: mean 0.858, standard deviation 0.042, from 0.767 to 0.916. Five nearest neighbours of log
+    # counts per 10,000 have 0.705, logistic regression has 0.915.
+    expect_gt(mean(right), 0.8)
+    expect_gt(min(right), 0.705)
 })
 
 test_that("a new batch's columns make its cells more likely, and nothing else moves", {
