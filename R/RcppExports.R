@@ -261,6 +261,10 @@ train_classifier_cpp <- function(model, classifier, dataset, cells, options, ear
     .Call(`_rscvi_train_classifier_cpp`, model, classifier, dataset, cells, options, early_stopping, use_cuda, seed, on_epoch)
 }
 
+has_onednn_products_cpp <- function() {
+    .Call(`_rscvi_has_onednn_products_cpp`)
+}
+
 matrix_product_gflops_cpp <- function() {
     .Call(`_rscvi_matrix_product_gflops_cpp`)
 }

@@ -3,12 +3,13 @@
 #' Start with [runSCVI()] for the one call, or with [GeneExpressionDataset()], [VAE()], [UnsupervisedTrainer()],
 #' [train()] and [Posterior()] for scVI's own vocabulary.
 #'
-#' @section Linear algebra: half of the time or so goes to matrix products, which LibTorch leaves to the system's BLAS.
-#' `library(rscvi)` says when they are slow: with the reference BLAS, or with an OpenBLAS that is older than the
-#' processor and takes it for an ancient one. The second is mended by the environment variable `OPENBLAS_CORETYPE`
-#' (`Haswell` for a processor with AVX2, `SkylakeX` with AVX-512), which has to be there when R starts: in the shell, in
-#' `~/.profile` or `/etc/environment`; `.Renviron` is read too late. On an Intel Xeon of 2023 with OpenBLAS 0.3.21
-#' (Debian 12) products ran at 41 Gflop/s without and at 180 with it.
+#' @section Linear algebra: half of the time or so goes to matrix products. Where LibTorch has oneDNN beside it, as
+#' Debian's has, and the processor has AVX2, they are oneDNN's, which fit the processor. Elsewhere they are LibTorch's:
+#' MKL's, or those of the system's BLAS. `library(rscvi)` says when they are slow: with the reference BLAS, or with an
+#' OpenBLAS that is older than the processor and takes it for an ancient one. The second is mended by the environment
+#' variable `OPENBLAS_CORETYPE` (`Haswell` for a processor with AVX2, `SkylakeX` with AVX-512), which has to be there when
+#' R starts: in the shell, in `~/.profile` or `/etc/environment`; `.Renviron` is read too late. On an Intel Xeon of 2023
+#' with OpenBLAS 0.3.21 (Debian 12) its products ran at 41 Gflop/s without and at 180 with it.
 #' @useDynLib rscvi, .registration = TRUE
 #' @import methods
 #' @importFrom Rcpp evalCpp
@@ -26,8 +27,10 @@
 slow_blas_gflops <- 5
 
 .onAttach <- function(libname, pkgname) {
-    said <- tryCatch(blas_advice(core(matrix_product_gflops_cpp()), core(faster_openblas_kernels_cpp())),
-        error = function(e) NULL)
+    said <- tryCatch({
+        kernels <- if (has_onednn_products_cpp()) "" else core(faster_openblas_kernels_cpp())
+        blas_advice(core(matrix_product_gflops_cpp()), kernels)
+    }, error = function(e) NULL)
     if (!is.null(said)) packageStartupMessage(said)
 }
 

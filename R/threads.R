@@ -18,7 +18,7 @@
 #' the BLAS that LibTorch calls, and puts back what was there when it ends. Loading the package changes none of them,
 #' and R's own matrix products, the torch package and others keep theirs. A BLAS with threads of its own beside OpenMP's
 #' (OpenBLAS built with pthreads) works on one while rscvi computes, since the two kinds get in each other's way; with
-#' OpenBLAS built with OpenMP or with MKL, its products use `n`.
+#' OpenBLAS built with OpenMP, with MKL or with oneDNN (see [rscvi]), products use `n`.
 #'
 #' The same seed, machine and number of threads give the same results to the last bit. Another number of threads sums in
 #' another order, and gives the same up to rounding.

@@ -169,6 +169,9 @@ Rcpp::List train_classifier_cpp(SEXP model, Rcpp::List classifier, SEXP dataset,
 }
 
 // [[Rcpp::export(rng = false)]]
+bool has_onednn_products_cpp() { return rscvi::api::has_onednn_products(); }
+
+// [[Rcpp::export(rng = false)]]
 double matrix_product_gflops_cpp() { return rscvi::api::matrix_product_gflops(); }
 
 // [[Rcpp::export(rng = false)]]

@@ -195,7 +195,8 @@ test_that("without row names genes are known by their place, as long as none wen
     bare <- sce
     rownames(bare) <- NULL
     found <- run(bare, subset_row = c(2, 5, 1))
-    expect_identical(latent_matrix(posterior(found[, 10:1])), reduced(found)[10:1, ])
+    # Up to rounding: a product of ten rows sums in another order than one of all.
+    expect_equal(latent_matrix(posterior(found[, 10:1])), reduced(found)[10:1, ], tolerance = 1e-6)
     expect_error(posterior(found[-1, ]), "had 12 genes.*has 11", class = "rscvi_model_mismatch")
     expect_error(posterior(found[1:2, ]), "had 12 genes.*has 2", class = "rscvi_model_mismatch")
     colnames(bare) <- NULL

@@ -3,6 +3,7 @@
 #include "core/api/model_handle.h"
 #include "core/base/blas_speed.h"
 #include "core/base/device.h"
+#include "core/base/matrix_product.h"
 #include "core/training/trainer.h"
 
 namespace rscvi::api {
@@ -14,6 +15,10 @@ TrainResult train(Model& model, std::shared_ptr<const Dataset> dataset, const st
     vae->to(resolve_device(use_cuda));
     return rscvi::train(vae, std::move(dataset), train_cells, options, RandomStream(seed), monitor);
   });
+}
+
+bool has_onednn_products() {
+  return translate_errors([] { return rscvi::has_onednn_products(); });
 }
 
 double matrix_product_gflops() {

@@ -1,4 +1,4 @@
-// Is the linear algebra under LibTorch fast? With the reference BLAS of a bare Debian it is about 40 times slower.
+// Is the linear algebra fast? With the reference BLAS of a bare Debian LibTorch's is about 40 times slower.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace rscvi {
 
-// Speed of a single-precision matrix product of the size that training does, in 1e9 operations a second; the best of
+// Speed of matrix_product() of the size that training does, in 1e9 operations a second; the best of
 // a few tries, a few milliseconds in all.
 double matrix_product_gflops();
 

@@ -162,12 +162,8 @@ RSCVI_KERNEL_HELPER Doubles exp_of(Doubles x) {
   return p * reinterpret_cast<Doubles>((n + 1023) << 52);
 }
 
-// ln x for a normal x > 0. x = 2^n m with m in [sqrt(1/2), sqrt(2)) (Cephes).
-RSCVI_KERNEL_HELPER Floats log_of(Floats x) {
-  const Ints32 bits = reinterpret_cast<Ints32>(x);
-  const Ints32 n = (bits - 0x3f3504f3) >> 23;
-  const Floats f = reinterpret_cast<Floats>(bits - (n << 23)) - 1.0f;
-  const Floats exponent = __builtin_convertvector(n, Floats);
+// ln(2^exponent (1 + f)) for f in [sqrt(1/2) - 1, sqrt(2) - 1) (Cephes).
+RSCVI_KERNEL_HELPER Floats log_from_parts(Floats f, Floats exponent) {
   const Floats square = f * f;
   Floats p = f * 7.0376836292e-2f - 1.1514610310e-1f;
   p = p * f + 1.1676998740e-1f;
@@ -179,6 +175,16 @@ RSCVI_KERNEL_HELPER Floats log_of(Floats x) {
   p = p * f + 3.3333331174e-1f;
   const Floats tail = (f * square) * p - exponent * 2.12194440e-4f - square * 0.5f;
   return (f + tail) + exponent * 0.693359375f;
+}
+
+// The n of x = 2^n m with m in [sqrt(1/2), sqrt(2)), for a normal x > 0.
+RSCVI_KERNEL_HELPER Ints32 exponent_of(Floats x) { return (reinterpret_cast<Ints32>(x) - 0x3f3504f3) >> 23; }
+
+// ln x for a normal x > 0.
+RSCVI_KERNEL_HELPER Floats log_of(Floats x) {
+  const Ints32 n = exponent_of(x);
+  const Floats m = reinterpret_cast<Floats>(reinterpret_cast<Ints32>(x) - (n << 23));
+  return log_from_parts(m - 1.0f, __builtin_convertvector(n, Floats));
 }
 
 // The same, with s = f / (2 + f): ln(1 + f) = 2 atanh(s) (the series of fdlibm).
@@ -199,11 +205,17 @@ RSCVI_KERNEL_HELPER Doubles log_of(Doubles x) {
   return exponent * 6.93147180369123816490e-01 - ((half_square - tail) - f);
 }
 
-// ln(1 + x) for x >= 0: the logarithm of the rounded sum, and what rounding lost.
-template <class V>
-RSCVI_KERNEL_HELPER V log1p_of(V x) {
-  const V u = x + 1;
-  return log_of(u) + (x - (u - 1)) / u;
+// ln(1 + x) for x >= 0, up to 1e38. With 1 + x = 2^n m, m - 1 = 2^-n x + (2^-n - 1) is rounded once.
+RSCVI_KERNEL_HELPER Floats log1p_of(Floats x) {
+  const Ints32 n = exponent_of(x + 1.0f);
+  const Floats scale = reinterpret_cast<Floats>((Ints32{} + (127 << 23)) - (n << 23));
+  return log_from_parts(x * scale + (scale - 1.0f), __builtin_convertvector(n, Floats));
+}
+
+// The logarithm of the rounded sum, and what rounding lost.
+RSCVI_KERNEL_HELPER Doubles log1p_of(Doubles x) {
+  const Doubles u = x + 1.0;
+  return log_of(u) + (x - (u - 1.0)) / u;
 }
 
 // Product of many positive numbers, lane by lane: mantissas are multiplied, exponents added, so that neither under- nor

@@ -17,9 +17,9 @@ namespace {
 
 template <class T>
 CountRowKernels<T> count_row_kernels() {
-  return {RSCVI_CHOOSE_KERNEL(prepare_theta<T>), RSCVI_CHOOSE_KERNEL(evaluate<T>), RSCVI_CHOOSE_KERNEL(softmax<T>),
-          RSCVI_CHOOSE_KERNEL(log_sum_exp<T>), RSCVI_CHOOSE_KERNEL(shares<T>),
-          RSCVI_CHOOSE_KERNEL(scale_and_add<T>), RSCVI_CHOOSE_KERNEL(add_scaled<T>)};
+  return {RSCVI_CHOOSE_KERNEL(prepare_theta<T>), RSCVI_CHOOSE_KERNEL(prepare<T>), RSCVI_CHOOSE_KERNEL(evaluate<T>),
+          RSCVI_CHOOSE_KERNEL(forget<T>), RSCVI_CHOOSE_KERNEL(softmax<T>), RSCVI_CHOOSE_KERNEL(log_sum_exp<T>),
+          RSCVI_CHOOSE_KERNEL(shares<T>), RSCVI_CHOOSE_KERNEL(scale_and_add<T>), RSCVI_CHOOSE_KERNEL(add_scaled<T>)};
 }
 
 template CountRowKernels<float> count_row_kernels();

@@ -44,12 +44,14 @@ struct CountRow {
 // What a thread needs to work with, whatever the row.
 template <class T>
 struct CountScratch {
-  std::vector<T> share;    // (G) exp(logit - largest)
-  std::vector<T> is_zero;  // (G) 1 where the count is 0, else 0; all 1 between rows
-  // Columns of the positive counts, those that T is good for and those that need double, and their genes.
+  std::vector<T> share;    // (G) exp(logit - some shift)
+  std::vector<T> is_zero;  // (G) 1 where the count is 0, else 0; all 1 between cells
+  // Columns of the positive counts, `stride` long each: those that T is good for and those that need double, how many
+  // they are, and their genes.
   std::vector<T> usual;
   std::vector<double> special;
   std::vector<std::int32_t> place;
+  std::int64_t stride = 0, n_usual = 0, n_special = 0;
 };
 
 enum class CountFamily { zinb, nb, poisson };
@@ -58,8 +60,14 @@ enum class CountFamily { zinb, nb, poisson };
 template <class T>
 struct CountRowKernels {
   void (*prepare_theta)(const T* log_theta, std::int64_t n_genes, ThetaRow<T>& out);
-  // Fills the row's derivatives, if it has room for them, and gives the value in nats.
+  // What is the same for all draws of a cell that share its theta: counts, theta and dropout_bias are
+  // looked at, and whether there is room for derivatives.
+  void (*prepare)(CountFamily family, const CountRow<T>& row, CountScratch<T>& scratch);
+  // Of a draw of the cell that was prepared last: fills the row's derivatives, if it has room for them, and gives the
+  // value in nats.
   double (*evaluate)(CountFamily family, CountRow<T>& row, CountScratch<T>& scratch);
+  // Before another cell is prepared.
+  void (*forget)(CountScratch<T>& scratch);
   // Softmax of logits + bias in place of the logits, n numbers each.
   void (*softmax)(std::int64_t n, T* logits, const T* bias);
   // ln of the sum of exp(logit + bias); the logits are spent.

@@ -7,53 +7,72 @@ RSCVI_KERNEL_HELPER V exp_or_zero(V x) {
   return x < smallest ? V{} : exp_of(x) + (x - x);
 }
 
-// The largest of some numbers, and the sum of exp(number - largest).
+// A number near the largest of some numbers, and the sum of exp(number - that).
 template <class T>
 struct SumOfExponentials {
-  T largest, sum;
+  T shift, sum;
 };
 
-// exp(logit + bias - largest) to `share`, which may be `logits` itself.
+// The largest of logit + bias.
 template <class T>
-RSCVI_KERNEL_HELPER SumOfExponentials<T> exponentials(std::int64_t n, const T* logits, const T* bias, T* share) {
+RSCVI_KERNEL_HELPER T largest_of(std::int64_t n, const T* logits, const T* bias) {
   typedef typename VectorOf<T>::type V;
-  constexpr int lanes = VectorOf<T>::lanes;
-  const std::int64_t whole = n - n % lanes, rest = n - whole;
-  const T lowest = std::numeric_limits<T>::lowest();
-  V top = V{} + lowest;
-  for (std::int64_t g = 0; g < whole; g += lanes) {
-    const V logit = load<V>(logits + g) + load<V>(bias + g);
-    store(share + g, logit);
-    top = larger(top, logit);
-  }
-  if (rest > 0) {
-    const V logit = part<V>(logits, whole, rest, lowest) + part<V>(bias, whole, rest, T(0));
-    store_some(share + whole, rest, logit);
-    top = larger(top, logit);
+  constexpr std::int64_t lanes = VectorOf<T>::lanes;
+  V top = V{} + std::numeric_limits<T>::lowest();
+  for (std::int64_t g = 0; g < n; g += lanes) {
+    const std::int64_t here = n - g < lanes ? n - g : lanes;
+    top = larger(top, part<V>(logits, g, here, std::numeric_limits<T>::lowest()) + part<V>(bias, g, here, T(0)));
   }
   T lanes_of_top[lanes];
   store(lanes_of_top, top);
   T largest = lanes_of_top[0];
   for (const T value : lanes_of_top) largest = value > largest ? value : largest;
+  return largest;
+}
 
+// exp(logit + bias - shift) to `share`, which may be `logits` itself where the sum is sure to be finite; their sum.
+template <class T>
+RSCVI_KERNEL_HELPER T exponentials_with(T shift, std::int64_t n, const T* logits, const T* bias, T* share) {
+  typedef typename VectorOf<T>::type V;
+  constexpr std::int64_t lanes = VectorOf<T>::lanes;
+  const std::int64_t whole = n - n % lanes, rest = n - whole;
   V sum = V{};
   for (std::int64_t g = 0; g < whole; g += lanes) {
-    const V value = exp_or_zero<T>(load<V>(share + g) - largest);
+    const V value = exp_or_zero<T>(load<V>(logits + g) + load<V>(bias + g) - shift);
     store(share + g, value);
     sum += value;
   }
   double total = sum_of_lanes<T>(sum);
   if (rest > 0) {
-    store_some(share + whole, rest, exp_or_zero<T>(load_some<V>(share + whole, rest, largest) - largest));
+    const V logit = part<V>(logits, whole, rest, shift) + part<V>(bias, whole, rest, T(0));
+    store_some(share + whole, rest, exp_or_zero<T>(logit - shift));
     for (std::int64_t g = whole; g < n; ++g) total += static_cast<double>(share[g]);
   }
-  return {largest, static_cast<T>(total)};
+  return static_cast<T>(total);
+}
+
+// exp(logit + bias - shift) to `share`, which may be `logits` itself. Any shift will do that is near the largest.
+template <class T>
+RSCVI_KERNEL_HELPER SumOfExponentials<T> exponentials(std::int64_t n, const T* logits, const T* bias, T* share) {
+  const T largest = largest_of(n, logits, bias);
+  return {largest, exponentials_with(largest, n, logits, bias, share)};
+}
+
+// The same in one pass over memory, for a `share` that is not `logits`: the largest of the first numbers is near enough
+// unless the sum says otherwise, or is NaN.
+template <class T>
+RSCVI_KERNEL_HELPER SumOfExponentials<T> exponentials_at_once(std::int64_t n, const T* logits, const T* bias, T* share) {
+  constexpr std::int64_t looked_at = 128;
+  constexpr T largest_sum = T(1e25);
+  const T shift = largest_of(n < looked_at ? n : looked_at, logits, bias);
+  const T sum = exponentials_with(shift, n, logits, bias, share);
+  return sum < largest_sum ? SumOfExponentials<T>{shift, sum} : exponentials(n, logits, bias, share);
 }
 
 template <class T>
 RSCVI_KERNEL T log_sum_exp(std::int64_t n, T* logits, const T* bias) {
   const SumOfExponentials<T> found = exponentials(n, logits, bias, logits);
-  return found.largest + std::log(found.sum);
+  return found.shift + std::log(found.sum);
 }
 
 template <class T>
@@ -106,14 +125,13 @@ template <CountFamily family, class V>
 RSCVI_KERNEL_HELPER ZeroTerms<V> zero_terms(V mu, V theta, V inverse, V dropout) {
   const V ratio = smaller(mu * inverse, V{} + largest_ratio), u = ratio + 1;
   if (family == CountFamily::nb) {
-    const V inverse_u = 1 / u;
-    const V q = log_of(u) + (ratio - (u - 1)) * inverse_u;
+    const V inverse_u = 1 / u, q = log1p_of(ratio);
     const V share = theta * inverse * inverse_u;
     return {theta * q, -mu * share, theta * (share * ratio - q), V{}};
   }
   const V odds = exp_of(smaller(dropout, V{} + largest_dropout)), odds1 = odds + 1;
   const V both = 1 / (u * odds1), inverse_u = both * odds1, keep = both * u;
-  const V q = log_of(u) + (ratio - (u - 1)) * inverse_u;
+  const V q = log1p_of(ratio);
   const V not_dropped = keep * exp_of(-theta * q);  // and a zero all the same
   const V probability = odds * keep + not_dropped;
   const V weight = not_dropped / probability;
@@ -203,9 +221,14 @@ RSCVI_KERNEL_HELPER ZeroSums zero_pass(const CountRow<T>& row, const CountScratc
 
 // Positive counts -----------------------------------------------------------------------------------------------
 
-// Columns of the scratch memory, one element a positive count: what goes in, then what comes out.
-enum PositiveColumn { count, rate, inverse_dispersion, dropout_logit, log_factorial_column, value, d_log_rate,
-                      d_log_dispersion, d_dropout_logit, n_columns };
+// Columns of the scratch memory, one element a positive count: what is the same for every draw of a cell, what a draw
+// adds, what comes out.
+enum PositiveColumn {
+  count, dispersion, inverse_dispersion, bias_of_dropout, constant, product, digamma,
+  rate, dropout_logit,
+  value, d_log_rate, d_log_dispersion, d_dropout_logit,
+  n_columns
+};
 
 // A product of theta + k over k < this many takes part in ln Gamma(theta + x) - ln Gamma(theta); Stirling's series,
 // exact to 1e-12 from here on, takes the rest.
@@ -257,83 +280,125 @@ RSCVI_KERNEL_HELPER void add_large(Floats, Floats, RisingTerms<Floats>&) {}  // 
 RSCVI_KERNEL_HELPER Doubles log_eps_share(Doubles v) { return log1p_of(v * count_detail::eps); }
 RSCVI_KERNEL_HELPER Floats log_eps_share(Floats v) { return v * static_cast<float>(count_detail::eps); }
 
-// One vector of positive counts, from and to columns of length `stride`. Floats: whole counts up to 8, theta from 1e-4.
+// One vector of positive counts, what does not depend on mu and pi: of their log-likelihood `constant` + ln `product`.
+// Floats: whole counts up to 8, theta from 1e-4.
 template <CountFamily family, bool with_derivatives, class V, class T>
-RSCVI_KERNEL_HELPER void positive_step(T* at, std::int64_t stride) {
-  const V x = load<V>(at + stride * count), m = load<V>(at + stride * rate);
-  const V log_x = load<V>(at + stride * log_factorial_column);
-  if (family == CountFamily::poisson) {
-    const V safe = larger(m, V{} + static_cast<T>(count_detail::tiny));
-    store(at + stride * value, x * log_of(safe) - safe - log_x);
-    if (with_derivatives) store(at + stride * d_log_rate, x - m);
-    return;
-  }
-  constexpr T eps = static_cast<T>(count_detail::eps);
-  const V r = load<V>(at + stride * inverse_dispersion), v = 1 / r;
-  const V t = r + eps, s = t + m, inverse_s = 1 / s, m_eps = m + eps;
-  const V ratio = m / t, u = ratio + 1;
-  const V q = log_of(u) + (ratio - (u - 1)) * (t * inverse_s);
+RSCVI_KERNEL_HELPER void prepare_step(T* at, std::int64_t stride) {
+  if (family == CountFamily::poisson) return;  // ln x! is there
+  const V x = load<V>(at + stride * count), r = load<V>(at + stride * dispersion), v = 1 / r;
   RisingTerms<V> rising = rising_terms(v, x);
   if (sizeof(T) == sizeof(double)) add_large(r, x, rising);
-  V log_p = x * log_of(m_eps) - (r + x) * q + rising.log_rest - x * log_eps_share(v) - log_x;
+  store(at + stride * constant, load<V>(at + stride * constant) + rising.log_rest - x * log_eps_share(v));
+  store(at + stride * product, rising.product);
+  if (with_derivatives) store(at + stride * digamma, rising.digamma);
+}
+
+// The log-likelihood of a vector of positive counts is value + ln(product).
+template <class V>
+struct PositiveTerms {
+  V value, product;
+};
+
+// One vector of them, derivatives to their columns.
+template <CountFamily family, bool with_derivatives, class V, class T>
+RSCVI_KERNEL_HELPER PositiveTerms<V> positive_step(T* at, std::int64_t stride) {
+  const V x = load<V>(at + stride * count), m = load<V>(at + stride * rate);
+  const V start = load<V>(at + stride * constant);
+  if (family == CountFamily::poisson) {
+    const V safe = larger(m, V{} + static_cast<T>(count_detail::tiny));
+    if (with_derivatives) store(at + stride * d_log_rate, x - m);
+    return {x * log_of(safe) - safe + start, V{} + 1};
+  }
+  constexpr T eps = static_cast<T>(count_detail::eps);
+  const V r = load<V>(at + stride * dispersion), m_eps = m + eps;
+  constexpr T most = sizeof(T) == sizeof(float) ? T(1e38) : T(1e300);  // log1p_of() goes no further
+  const V ratio = smaller(m * load<V>(at + stride * inverse_dispersion), V{} + most), q = log1p_of(ratio);
+  PositiveTerms<V> out = {x * log_of(m_eps) - (r + x) * q + start, load<V>(at + stride * product)};
   if (with_derivatives) {
+    const V inverse_s = 1 / (r + eps + m);
     const V by_mu = x / m_eps - (r + x) * inverse_s;
-    const V by_theta = (r * ratio - x) * inverse_s - q + rising.digamma;
+    const V by_theta = (r * ratio - x) * inverse_s - q + load<V>(at + stride * digamma);
     store(at + stride * d_log_rate, m * by_mu);
     store(at + stride * d_log_dispersion, r * by_theta);
   }
   if (family == CountFamily::zinb) {
     const V pi = load<V>(at + stride * dropout_logit);
     const V small = exp_of(pi < 0 ? pi : -pi), inverse = 1 / (small + 1);
-    log_p -= larger(pi, V{});
-    rising.product *= inverse;
+    out.value -= larger(pi, V{});
+    out.product *= inverse;
     if (with_derivatives) store(at + stride * d_dropout_logit, -(pi < 0 ? small * inverse : inverse));
   }
-  store(at + stride * value, log_p + log_of(rising.product));
+  return out;
 }
 
 // The positive counts of a row that are computed in numbers of one type.
 template <class T>
 struct PositiveColumns {
-  T* data = nullptr;
-  std::int64_t stride = 0, n = 0;
-  std::int32_t* place = nullptr;  // the gene of each
+  T* data;
+  std::int64_t stride;
+  std::int32_t* place;  // the gene of each
+  std::int64_t& n;
 };
 
+template <class T>
+RSCVI_KERNEL_HELPER PositiveColumns<T> usual_columns(CountScratch<T>& scratch) {
+  return {scratch.usual.data(), scratch.stride, scratch.place.data(), scratch.n_usual};
+}
+
+template <class T>
+RSCVI_KERNEL_HELPER PositiveColumns<double> special_columns(CountScratch<T>& scratch) {
+  return {scratch.special.data(), scratch.stride, scratch.place.data() + scratch.stride, scratch.n_special};
+}
+
 template <CountFamily family, class T, class U>
-RSCVI_KERNEL_HELPER void append_positive(const CountRow<T>& row, std::int32_t g, float x, U mu,
-                                         PositiveColumns<U>& to) {
+RSCVI_KERNEL_HELPER void append_positive(const CountRow<T>& row, std::int32_t g, float x,
+                                         const PositiveColumns<U>& to) {
   U* at = to.data + to.n;
   at[to.stride * count] = x;
-  at[to.stride * rate] = mu;
-  at[to.stride * log_factorial_column] = static_cast<U>(log_factorial(x));
-  if (family != CountFamily::poisson) at[to.stride * inverse_dispersion] = row.theta->theta[g];
-  if (family == CountFamily::zinb) at[to.stride * dropout_logit] = row.dropout[g] + row.dropout_bias[g];
+  at[to.stride * constant] = -static_cast<U>(log_factorial(x));
+  if (family != CountFamily::poisson) {
+    const U theta = row.theta->theta[g];
+    at[to.stride * dispersion] = theta;
+    at[to.stride * inverse_dispersion] =
+        sizeof(U) == sizeof(T) ? static_cast<U>(row.theta->inverse[g]) : 1 / (theta + static_cast<U>(count_detail::eps));
+  }
+  if (family == CountFamily::zinb) at[to.stride * bias_of_dropout] = row.dropout_bias[g];
   to.place[to.n++] = g;
 }
 
 // Whole vectors: the last one is filled up with something harmless.
 template <class T>
-RSCVI_KERNEL_HELPER void fill_up(PositiveColumns<T>& columns) {
+RSCVI_KERNEL_HELPER void fill_up(const PositiveColumns<T>& columns) {
   for (std::int64_t k = columns.n; k < columns.stride && k % VectorOf<T>::lanes != 0; ++k) {
-    for (const auto column : {count, rate, inverse_dispersion}) columns.data[columns.stride * column + k] = 1;
-    for (const auto column : {log_factorial_column, dropout_logit}) columns.data[columns.stride * column + k] = 0;
+    for (const auto column : {count, rate, dispersion, inverse_dispersion}) columns.data[columns.stride * column + k] = 1;
+    for (const auto column : {constant, dropout_logit}) columns.data[columns.stride * column + k] = 0;
+  }
+}
+
+template <CountFamily family, bool with_derivatives, class T>
+RSCVI_KERNEL_HELPER void prepare_columns(const PositiveColumns<T>& columns) {
+  typedef typename VectorOf<T>::type V;
+  fill_up(columns);
+  for (std::int64_t k = 0; k < columns.n; k += VectorOf<T>::lanes) {
+    prepare_step<family, with_derivatives, V>(columns.data + k, columns.stride);
   }
 }
 
 // Sorts the positive counts into those that T is good for and those that need double, and marks their genes.
-template <CountFamily family, class T>
-RSCVI_KERNEL_HELPER void gather_positive(const CountRow<T>& row, CountScratch<T>& scratch, T factor,
-                                         PositiveColumns<T>& usual, PositiveColumns<double>& special) {
+template <CountFamily family, bool with_derivatives, class T>
+RSCVI_KERNEL_HELPER void prepare_row(const CountRow<T>& row, CountScratch<T>& scratch) {
   constexpr std::int64_t most_lanes = RSCVI_VECTOR_BYTES / 4;
+  if (static_cast<std::int64_t>(scratch.is_zero.size()) != row.n_genes) scratch.is_zero.assign(row.n_genes, T(1));
   const std::int64_t stride = row.n_stored + most_lanes;
-  if (static_cast<std::int64_t>(scratch.place.size()) < 2 * stride) {
+  if (scratch.stride < stride) {
+    scratch.stride = stride;
     scratch.usual.resize(stride * n_columns);
     scratch.special.resize(stride * n_columns);
     scratch.place.resize(2 * stride);
   }
-  usual = {scratch.usual.data(), stride, 0, scratch.place.data()};
-  special = {scratch.special.data(), stride, 0, scratch.place.data() + stride};
+  scratch.n_usual = scratch.n_special = 0;
+  const PositiveColumns<T> usual = usual_columns(scratch);
+  const PositiveColumns<double> special = special_columns(scratch);
   for (std::int64_t k = 0; k < row.n_stored; ++k) {
     const float x = row.count[k];
     if (!(x > 0)) continue;  // an explicit zero
@@ -342,14 +407,13 @@ RSCVI_KERNEL_HELPER void gather_positive(const CountRow<T>& row, CountScratch<T>
     const bool is_usual = x <= product_up_to && x == static_cast<float>(static_cast<std::int32_t>(x)) &&
                           (family == CountFamily::poisson || row.theta->theta[g] > static_cast<T>(small_theta));
     if (is_usual) {
-      append_positive<family>(row, g, x, scratch.share[g] * factor, usual);
+      append_positive<family>(row, g, x, usual);
     } else {
-      const double mu = static_cast<double>(scratch.share[g]) * static_cast<double>(factor);
-      append_positive<family>(row, g, x, mu, special);
+      append_positive<family>(row, g, x, special);
     }
   }
-  fill_up(usual);
-  fill_up(special);
+  prepare_columns<family, with_derivatives>(usual);
+  prepare_columns<family, with_derivatives>(special);
 }
 
 // A count that is no whole number has no product; it goes through the scalar kernel.
@@ -357,7 +421,7 @@ template <CountFamily family>
 RSCVI_KERNEL_HELPER void correct_fraction(double* at, std::int64_t stride) {
   const double x = at[stride * count], m = at[stride * rate];
   if (x == static_cast<double>(static_cast<std::int64_t>(x))) return;
-  const double r = at[stride * inverse_dispersion], pi = at[stride * dropout_logit];
+  const double r = at[stride * dispersion], pi = at[stride * dropout_logit];
   CountTerm<double> term;
   if (family == CountFamily::zinb) term = ZeroInflatedNegativeBinomialKernel::evaluate(x, m, r, pi);
   if (family == CountFamily::nb) term = NegativeBinomialKernel::evaluate(x, m, r, pi);
@@ -368,20 +432,66 @@ RSCVI_KERNEL_HELPER void correct_fraction(double* at, std::int64_t stride) {
   at[stride * d_dropout_logit] = term.d_pi;
 }
 
-// Adds their values and slopes to the sums, and their derivatives to the row.
-template <CountFamily family, bool with_derivatives, class T, class U>
-RSCVI_KERNEL_HELPER void add_positive(const PositiveColumns<U>& columns, CountRow<T>& row, ZeroSums& sums) {
-  typedef typename VectorOf<U>::type V;
+// The first n lanes, the others `rest`.
+template <class V, class T>
+RSCVI_KERNEL_HELPER V first_lanes(V v, std::int64_t n, T rest) {
+  T lanes[sizeof(V) / sizeof(T)];
+  store(lanes, v);
+  return load_some<V>(lanes, n, rest);
+}
+
+// Adds the values of a draw to the sum; derivatives to their columns. In float for all at once: what is added up are the
+// values of a vector, and what is multiplied the products.
+template <CountFamily family, bool with_derivatives>
+RSCVI_KERNEL_HELPER void add_values(const PositiveColumns<float>& columns, double& sum) {
+  constexpr std::int64_t lanes = VectorOf<float>::lanes;
+  Floats values = Floats{};
+  LogOfProduct<float> products;
+  for (std::int64_t k = 0; k < columns.n; k += lanes) {
+    PositiveTerms<Floats> terms = positive_step<family, with_derivatives, Floats>(columns.data + k, columns.stride);
+    if (columns.n - k < lanes) {
+      terms.value = first_lanes(terms.value, columns.n - k, 0.0f);
+      terms.product = first_lanes(terms.product, columns.n - k, 1.0f);
+    }
+    values += terms.value;
+    if (family != CountFamily::poisson) LogOfProduct<float>::multiply(products, terms.product);
+  }
+  sum += sum_of_lanes<float>(values);
+  if (family != CountFamily::poisson) sum += LogOfProduct<float>::value(products);
+}
+
+// In double one by one: some may be no whole numbers.
+template <CountFamily family, bool with_derivatives>
+RSCVI_KERNEL_HELPER void add_values(const PositiveColumns<double>& columns, double& sum) {
   const std::int64_t stride = columns.stride;
-  for (std::int64_t k = 0; k < columns.n; k += VectorOf<U>::lanes) {
-    positive_step<family, with_derivatives, V>(columns.data + k, stride);
+  for (std::int64_t k = 0; k < columns.n; k += VectorOf<double>::lanes) {
+    const PositiveTerms<Doubles> terms =
+        positive_step<family, with_derivatives, Doubles>(columns.data + k, stride);
+    store(columns.data + stride * value + k, terms.value + log_of(terms.product));
   }
   for (std::int64_t k = 0; k < columns.n; ++k) {
-    U* at = columns.data + k;
-    if (sizeof(U) == sizeof(double)) correct_fraction<family>(reinterpret_cast<double*>(at), stride);
-    sums.value += static_cast<double>(at[stride * value]);
-    if (!with_derivatives) continue;
-    const std::int32_t g = columns.place[k];
+    correct_fraction<family>(columns.data + k, stride);
+    sum += columns.data[stride * value + k];
+  }
+}
+
+// A draw's mu and pi for the positive counts, their values and slopes to the sums, and their derivatives to the row.
+template <CountFamily family, bool with_derivatives, class T, class U>
+RSCVI_KERNEL_HELPER void add_positive(const PositiveColumns<U>& columns, const CountScratch<T>& scratch, T factor,
+                                      CountRow<T>& row, ZeroSums& sums) {
+  const std::int64_t stride = columns.stride, n = columns.n;
+  const std::int32_t* place = columns.place;
+  U *rates = columns.data + stride * rate, *logits = columns.data + stride * dropout_logit;
+  const U* bias = columns.data + stride * bias_of_dropout;
+  for (std::int64_t k = 0; k < n; ++k) rates[k] = static_cast<U>(scratch.share[place[k]]) * static_cast<U>(factor);
+  if (family == CountFamily::zinb) {
+    for (std::int64_t k = 0; k < n; ++k) logits[k] = static_cast<U>(row.dropout[place[k]]) + bias[k];
+  }
+  add_values<family, with_derivatives>(columns, sums.value);
+  if (!with_derivatives) return;
+  for (std::int64_t k = 0; k < n; ++k) {
+    const U* at = columns.data + k;
+    const std::int32_t g = place[k];
     sums.d_log_mu += static_cast<double>(at[stride * d_log_rate]);
     row.d_logits[g] = static_cast<T>(at[stride * d_log_rate]);
     if (family != CountFamily::poisson) row.d_log_theta[g] = static_cast<T>(at[stride * d_log_dispersion]);
@@ -396,16 +506,11 @@ RSCVI_KERNEL_HELPER double evaluate_row(CountRow<T>& row, CountScratch<T>& scrat
   typedef typename VectorOf<T>::type V;
   constexpr std::int64_t lanes = VectorOf<T>::lanes;
   scratch.share.resize(row.n_genes);
-  if (static_cast<std::int64_t>(scratch.is_zero.size()) != row.n_genes) scratch.is_zero.assign(row.n_genes, T(1));
-  const T total = exponentials(row.n_genes, row.logits, row.logits_bias, scratch.share.data()).sum;
+  const T total = exponentials_at_once(row.n_genes, row.logits, row.logits_bias, scratch.share.data()).sum;
   const T factor = std::exp(row.log_library) / total;
-  PositiveColumns<T> usual;
-  PositiveColumns<double> special;
-  gather_positive<family>(row, scratch, factor, usual, special);
   ZeroSums sums = zero_pass<family, with_derivatives>(row, scratch, factor);
-  for (std::int64_t k = 0; k < row.n_stored; ++k) scratch.is_zero[row.gene[k]] = 1;  // as the next row wants it
-  add_positive<family, with_derivatives>(usual, row, sums);
-  add_positive<family, with_derivatives>(special, row, sums);
+  add_positive<family, with_derivatives>(usual_columns(scratch), scratch, factor, row, sums);
+  add_positive<family, with_derivatives>(special_columns(scratch), scratch, factor, row, sums);
   if (!with_derivatives) return sums.value;
   // Through the softmax: d/d logit = d/d ln mu - rho * (sum of d/d ln mu).
   row.d_log_library = static_cast<T>(sums.d_log_mu);
@@ -416,6 +521,30 @@ RSCVI_KERNEL_HELPER double evaluate_row(CountRow<T>& row, CountScratch<T>& scrat
   }
   for (std::int64_t g = whole; g < row.n_genes; ++g) row.d_logits[g] -= scratch.share[g] * back;
   return sums.value;
+}
+
+template <class T>
+RSCVI_KERNEL void prepare(CountFamily family, const CountRow<T>& row, CountScratch<T>& scratch) {
+  const bool derivatives = row.d_logits != nullptr;
+  switch (family) {
+    case CountFamily::zinb:
+      return derivatives ? prepare_row<CountFamily::zinb, true>(row, scratch)
+                         : prepare_row<CountFamily::zinb, false>(row, scratch);
+    case CountFamily::nb:
+      return derivatives ? prepare_row<CountFamily::nb, true>(row, scratch)
+                         : prepare_row<CountFamily::nb, false>(row, scratch);
+    default:
+      return derivatives ? prepare_row<CountFamily::poisson, true>(row, scratch)
+                         : prepare_row<CountFamily::poisson, false>(row, scratch);
+  }
+}
+
+template <class T>
+RSCVI_KERNEL void forget(CountScratch<T>& scratch) {
+  const PositiveColumns<T> usual = usual_columns(scratch);
+  for (std::int64_t k = 0; k < usual.n; ++k) scratch.is_zero[usual.place[k]] = 1;
+  const PositiveColumns<double> special = special_columns(scratch);
+  for (std::int64_t k = 0; k < special.n; ++k) scratch.is_zero[special.place[k]] = 1;
 }
 
 template <class T>

@@ -74,12 +74,18 @@ void evaluate_rows(CountFamily family, const CellMatrix& x, const CountLogits& l
   if (theta_is_shared) kernels.prepare_theta(logits.log_theta.data_ptr<T>(), n_genes, shared);
 
   const std::int64_t rows_per_task = std::max<std::int64_t>(1, entries_per_task / std::max<std::int64_t>(1, n_genes));
+  const std::int64_t n_draws = n_cells == 0 ? 0 : logits.scale.size(0) / n_cells;
+  const bool theta_is_of_cell = !has_theta || theta_is_shared || logits.log_theta.size(0) == n_cells;
+  // Cell by cell, each with its draws: what is the same for them is done once.
   at::parallel_for(0, logits.scale.size(0), rows_per_task, [&](std::int64_t begin, std::int64_t end) {
     CountScratch<T> scratch;
     ThetaRow<T> own;
-    for (std::int64_t r = begin; r < end; ++r) {
-      if (has_theta && !theta_is_shared) kernels.prepare_theta(row_of<T>(logits.log_theta, r), n_genes, own);
-      const std::int64_t first = counts.indptr[r % n_cells];
+    for (std::int64_t k = begin; k < end; ++k) {
+      const std::int64_t cell = k / n_draws, r = k % n_draws * n_cells + cell, first = counts.indptr[cell];
+      const bool is_new = k == begin || k % n_draws == 0 || !theta_is_of_cell;
+      if (is_new && has_theta && !theta_is_shared) {
+        kernels.prepare_theta(row_of<T>(logits.log_theta, r), n_genes, own);
+      }
       CountRow<T> row;
       row.n_genes = n_genes;
       row.logits = row_of<T>(logits.scale, r);
@@ -90,12 +96,16 @@ void evaluate_rows(CountFamily family, const CellMatrix& x, const CountLogits& l
         row.dropout = row_of<T>(logits.dropout, r);
         row.dropout_bias = logits.dropout_bias.data_ptr<T>();
       }
-      row.n_stored = counts.indptr[r % n_cells + 1] - first;
+      row.n_stored = counts.indptr[cell + 1] - first;
       row.gene = counts.gene.data() + first;
       row.count = counts.value.data() + first;
       row.d_logits = row_of<T>(out.scale, r);
       row.d_log_theta = row_of<T>(out.log_theta, r);
       row.d_dropout = row_of<T>(out.dropout, r);
+      if (is_new) {
+        if (k > begin) kernels.forget(scratch);
+        kernels.prepare(family, row, scratch);
+      }
       total.data_ptr<T>()[r] = static_cast<T>(kernels.evaluate(family, row, scratch));
       if (out.log_library.defined()) out.log_library.data_ptr<T>()[r] = row.d_log_library;
     }

@@ -7,20 +7,20 @@ namespace rscvi {
 DecoderImpl::DecoderImpl(const FullyConnectedOptions& block, std::int64_t n_genes, RandomStream& random) {
   px_decoder_ = register_module("px_decoder", FullyConnected(block, random));
   const auto scale = register_module("px_scale_decoder", make_namespace());
-  px_scale_decoder_ = scale->register_module("0", Linear(block.n_out, n_genes, random));
-  px_r_decoder_ = register_module("px_r_decoder", Linear(block.n_out, n_genes, random));
-  px_dropout_decoder_ = register_module("px_dropout_decoder", Linear(block.n_out, n_genes, random));
+  px_scale_decoder_ = scale->register_module("0", Linear(block.n_out, n_genes, random, /*with_bias=*/true, WeightLayout::by_input));
+  px_r_decoder_ = register_module("px_r_decoder", Linear(block.n_out, n_genes, random, /*with_bias=*/true, WeightLayout::by_input));
+  px_dropout_decoder_ = register_module("px_dropout_decoder", Linear(block.n_out, n_genes, random, /*with_bias=*/true, WeightLayout::by_input));
 }
 
 DecoderOutput DecoderImpl::forward(const at::Tensor& z, const Covariates& covariates, const DecoderWants& wants,
                                    RandomStream& random) {
   const at::Tensor h = hidden(z, covariates, random);
   DecoderOutput out;
-  out.scale_logits = at::linear(h, px_scale_decoder_->weight);
+  out.scale_logits = apply_linear(h, px_scale_decoder_->weight, {});
   out.scale_bias = px_scale_decoder_->bias;
   if (wants.dispersion) out.log_dispersion = px_r_decoder_->forward(h);
   if (wants.dropout) {
-    out.dropout = at::linear(h, px_dropout_decoder_->weight);
+    out.dropout = apply_linear(h, px_dropout_decoder_->weight, {});
     out.dropout_bias = px_dropout_decoder_->bias;
   }
   return out;
@@ -31,7 +31,7 @@ at::Tensor DecoderImpl::hidden(const at::Tensor& z, const Covariates& covariates
 }
 
 at::Tensor DecoderImpl::scale_logits(const at::Tensor& hidden, std::int64_t first, std::int64_t n) {
-  return at::linear(hidden, px_scale_decoder_->weight.narrow(0, first, n), px_scale_decoder_->bias.narrow(0, first, n));
+  return apply_linear(hidden, px_scale_decoder_->weight.narrow(0, first, n), px_scale_decoder_->bias.narrow(0, first, n));
 }
 
 }  // namespace rscvi

@@ -84,7 +84,7 @@ at::Tensor FullyConnectedLayerImpl::forward(const Input& x, const Covariates& co
       start += n;
     }
     const std::int64_t n = sizes_.n_continuous;
-    if (n > 0) h = h + at::linear(values_of(covariates, n), linear_->weight.narrow(1, start, n));
+    if (n > 0) h = h + apply_linear(values_of(covariates, n), linear_->weight.narrow(1, start, n), {});
   }
   if (batch_norm_) return batch_norm_->hidden_units(h, dropout_rate_, random);
   h = at::relu(layer_norm_->forward(h));

@@ -20,7 +20,7 @@ at::Tensor LinearFactorsImpl::forward(const at::Tensor& input) {
 at::Tensor LinearFactorsImpl::evaluate(const at::Tensor& input, std::int64_t first, std::int64_t n) {
   const at::Tensor& bias = linear_->bias;
   const at::Tensor out =
-      at::linear(input, linear_->weight.narrow(0, first, n), bias.defined() ? bias.narrow(0, first, n) : bias);
+      apply_linear(input, linear_->weight.narrow(0, first, n), bias.defined() ? bias.narrow(0, first, n) : bias);
   return batch_norm_ ? batch_norm_->evaluate_from(out, first) : out;
 }
 

@@ -24,8 +24,9 @@ class CellSum {
   at::Tensor total_;
 };
 
-// Draws that are decoded at a time: enough to be worth the calls, few enough for the cache.
-constexpr std::int64_t rows_at_once = 256;
+// Draws that are decoded at a time: enough to be worth the calls, few enough for the cache. On the CPU they are of few
+// cells, so that what is the same for all draws of a cell is done for many of them.
+constexpr std::int64_t rows_at_once = 256, cells_at_once = 16;
 
 // The importance weights of n draws of every cell of a minibatch, (n, B).
 at::Tensor log_weights(VaeImpl& model, const Minibatch& minibatch, const EncodedCells& encoded, std::int64_t n,
@@ -66,8 +67,10 @@ double negative_marginal_ll(const Posterior& posterior, std::int64_t n_samples, 
                             RandomStream& random) {
   Vae model = posterior.model;
   const EvaluationScope evaluation(model);
+  Posterior few_cells = posterior;
+  if (model->device().is_cpu()) few_cells.batch_size = std::min(posterior.batch_size, cells_at_once);
   CellSum total;
-  for_each_minibatch(posterior, [&](const Minibatch& minibatch, std::int64_t start) {
+  for_each_minibatch(few_cells, [&](const Minibatch& minibatch, std::int64_t start) {
     const EncodedCells encoded = model->encode(minibatch.x, minibatch, random);
     const Noise part = slice(noise, start, minibatch.size());
     const std::int64_t at_once = std::max<std::int64_t>(1, rows_at_once / minibatch.size());

@@ -80,3 +80,53 @@ TEST_CASE("linear: of compressed rows it is what it is of the dense matrix, on e
     }
   }
 }
+
+TEST_CASE("linear: values and gradients are those of LibTorch's operator, for every layout, size and bias") {
+  RandomStream random(5);
+  for (const std::int64_t n_cells : {1, 2, 19}) {
+    for (const std::int64_t n_out : {1, 7, 130}) {
+      const at::Tensor inputs = random.normal({n_cells, 33}, c10::kCPU);
+      const at::Tensor weight = random.normal({n_out, 35}, c10::kCPU), bias = random.normal({n_out}, c10::kCPU);
+      const at::Tensor by_input = weight.t().contiguous().t();
+      const at::Tensor slopes = random.normal({n_cells, n_out}, c10::kCPU);
+      for (const bool with_bias : {true, false}) {
+        for (const at::Tensor& laid_out : {weight, by_input}) {
+          const auto product = [&](const auto& function, std::vector<at::Tensor>& gradients) {
+            const at::Tensor x = inputs.clone().requires_grad_(true), b = bias.clone().requires_grad_(true);
+            const at::Tensor w = laid_out.detach().requires_grad_(true);
+            const at::Tensor out = function(x, w.narrow(1, 1, 33), with_bias ? b : at::Tensor());
+            (out * slopes).sum().backward();
+            gradients = {x.grad(), w.grad()};
+            if (with_bias) gradients.push_back(b.grad());
+            return out.detach();
+          };
+          std::vector<at::Tensor> expected, found;
+          const at::Tensor value = product([](const auto&... of) { return at::linear(of...); }, expected);
+          const auto apply = [](const at::Tensor& x, const auto&... of) { return apply_linear(x, of...); };
+          const at::Tensor own = product(apply, found);
+          CHECK(max_difference(own, value) < 1e-5 * value.abs().max().item<double>());
+          for (std::size_t k = 0; k < expected.size(); ++k) {
+            CHECK(max_difference(found[k], expected[k]) < 1e-5 * expected[k].abs().max().item<double>());
+          }
+          const at::NoGradGuard no_grad;
+          CHECK(same_bits(apply_linear(inputs, laid_out.narrow(1, 1, 33), with_bias ? bias : at::Tensor()), own));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("linear: inputs that ask for no gradient, and weights that do not, get none") {
+  RandomStream random(6);
+  Linear linear(4, 3, random, /*with_bias=*/true, WeightLayout::by_input);
+  const at::Tensor x = random.normal({5, 4}, c10::kCPU);
+  linear->forward(x).sum().backward();
+  CHECK_FALSE(x.grad().defined());
+  CHECK(same_bits(linear->weight.grad(), x.sum(0).expand({3, 4})));
+  CHECK(linear->weight.grad().strides() == linear->weight.strides());
+  for (at::Tensor tensor : {linear->weight, linear->bias}) tensor.requires_grad_(false);
+  const at::Tensor asked = x.clone().requires_grad_(true);
+  linear->forward(asked).sum().backward();
+  CHECK(max_difference(asked.grad(), linear->weight.sum(0).expand({5, 4})) < 1e-6);
+  CHECK_FALSE(linear->forward(x).requires_grad());
+}
