@@ -35,38 +35,81 @@ void collect() {
 #if RSCVI_MAPS_MEMORY
 
 // Memory from the system, in pages of 2 MB where it has them.
+struct Pages {
+  void* start = nullptr;
+  std::size_t n_bytes = 0;
+};
+
+Pages map_pages(std::size_t n_bytes) {
+  void* start = mmap(nullptr, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (start == MAP_FAILED) return {};
+#ifdef MADV_HUGEPAGE
+  madvise(start, n_bytes, MADV_HUGEPAGE);  // a hint: it may fail
+#endif
+  return {start, n_bytes};
+}
+
+void unmap(const Pages& pages) {
+  if (pages.start != nullptr) munmap(pages.start, pages.n_bytes);
+}
+
+// The pages of the result that went last. The first touch of fresh pages takes longer than what is written there; these
+// have been touched, and yet the system may take them whenever it is short of memory (MADV_FREE).
+Pages spare;
+constexpr std::size_t largest_spare = std::size_t{512} << 20;
+
+void give_back(const Pages& pages) {
+#ifdef MADV_FREE
+  if (pages.start != nullptr && pages.n_bytes <= largest_spare && pages.n_bytes >= spare.n_bytes &&
+      madvise(pages.start, pages.n_bytes, MADV_FREE) == 0) {
+    unmap(spare);
+    spare = pages;
+    return;
+  }
+#endif
+  unmap(pages);
+}
+
+// The spare ones, if they are enough and not many times too much.
+Pages take_spare(std::size_t n_bytes) {
+  if (spare.n_bytes < n_bytes || spare.n_bytes / 4 > n_bytes) return {};
+  const Pages pages = spare;
+  spare = {};
+  return pages;
+}
+
 class Mapping {
  public:
-  explicit Mapping(std::size_t n_bytes) : n_bytes_(n_bytes) {
-    start_ = mmap(nullptr, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (start_ == MAP_FAILED) start_ = nullptr;
-#ifdef MADV_HUGEPAGE
-    if (start_ != nullptr) madvise(start_, n_bytes_, MADV_HUGEPAGE);  // a hint: it may fail
-#endif
+  explicit Mapping(std::size_t n_bytes) : pages_(take_spare(n_bytes)) {
+    if (pages_.start == nullptr) pages_ = map_pages(n_bytes);
   }
-  ~Mapping() {
-    if (start_ != nullptr) munmap(start_, n_bytes_);
-  }
+  ~Mapping() { give_back(pages_); }
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
 
-  char* start() const { return static_cast<char*>(start_); }
+  char* start() const { return static_cast<char*>(pages_.start); }
 
  private:
-  void* start_;
-  std::size_t n_bytes_;
+  Pages pages_;
+};
+
+// A result's numbers, and whether the whole of it has gone at once.
+struct Result {
+  explicit Result(std::size_t n_bytes) : mapping(n_bytes) {}
+  Mapping mapping;
+  bool is_gone = false;
 };
 
 // The numbers of one vector, n_bytes from `start` on; the mapping may hold other vectors' too.
 struct Slice {
-  Slice(std::shared_ptr<Mapping> memory, char* first, R_xlen_t n, std::size_t size)
-      : mapping(std::move(memory)), start(first), length(n), n_bytes(size) {
+  Slice(std::shared_ptr<Result> whole, char* first, R_xlen_t n, std::size_t size)
+      : result(std::move(whole)), start(first), length(n), n_bytes(size) {
     bytes_in_use += n_bytes;
   }
   ~Slice() {
     bytes_in_use -= n_bytes;
     bytes_at_collection = std::min(bytes_at_collection, bytes_in_use + between_collections);
-    if (mapping.use_count() > 1) give_back_pages();  // else the mapping goes as a whole
+    if (result.use_count() > 1 && !result->is_gone) give_back_pages();  // else the mapping goes as a whole
   }
   Slice(const Slice&) = delete;
   Slice& operator=(const Slice&) = delete;
@@ -78,7 +121,7 @@ struct Slice {
     if (end > first) madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
   }
 
-  std::shared_ptr<Mapping> mapping;
+  std::shared_ptr<Result> result;
   char* start;
   R_xlen_t length;
   std::size_t n_bytes;
@@ -122,55 +165,75 @@ void register_classes(DllInfo* dll) {
 std::size_t size_of(SEXPTYPE type) { return type == REALSXP ? sizeof(double) : sizeof(int); }
 
 // Room for n numbers of a type; nothing if this is no case for it, or the system has none.
-std::shared_ptr<Mapping> map_for(SEXPTYPE type, R_xlen_t n) {
+std::shared_ptr<Result> map_for(SEXPTYPE type, R_xlen_t n) {
   const std::size_t n_bytes = size_of(type) * static_cast<std::size_t>(n);
   if (n_bytes < smallest_result) return nullptr;
   if (bytes_in_use + n_bytes > bytes_at_collection) collect();
-  auto mapping = std::make_shared<Mapping>(n_bytes);
-  if (mapping->start() == nullptr) {
+  auto result = std::make_shared<Result>(n_bytes);
+  if (result->mapping.start() == nullptr) {
     collect();
-    mapping = std::make_shared<Mapping>(n_bytes);
+    result = std::make_shared<Result>(n_bytes);
   }
-  return mapping->start() != nullptr ? mapping : nullptr;
+  return result->mapping.start() != nullptr ? result : nullptr;
 }
 
-SEXP vector_in(const std::shared_ptr<Mapping>& mapping, SEXPTYPE type, R_xlen_t first, R_xlen_t n) {
+// whole: what the vector keeps alive (R_NilValue: nothing).
+SEXP vector_in(const std::shared_ptr<Result>& result, SEXPTYPE type, R_xlen_t first, R_xlen_t n, SEXP whole) {
   const std::size_t size = size_of(type);
-  const auto slice = new Slice(mapping, mapping->start() + static_cast<std::size_t>(first) * size, n,
+  const auto slice = new Slice(result, result->mapping.start() + static_cast<std::size_t>(first) * size, n,
                                static_cast<std::size_t>(n) * size);
-  Rcpp::Shield<SEXP> pointer(R_MakeExternalPtr(slice, R_NilValue, R_NilValue));
+  Rcpp::Shield<SEXP> pointer(R_MakeExternalPtr(slice, R_NilValue, whole));
   R_RegisterCFinalizerEx(pointer, finalize, FALSE);
   return R_new_altrep(type == REALSXP ? numbers_class : integers_class, pointer, R_NilValue);
 }
 
+// Where all columns of a result go at once, their pages need not be given back one after another. Every column keeps an
+// R object alive, which therefore goes with the last of them, and tells so. R asks the newest finalizers first: this
+// one before the columns' own. In another order the pages go one by one, which takes longer.
+void finalize_whole(SEXP pointer) {
+  const auto result = static_cast<std::shared_ptr<Result>*>(R_ExternalPtrAddr(pointer));
+  if (result == nullptr) return;
+  (*result)->is_gone = true;
+  delete result;
+  R_ClearExternalPtr(pointer);
+}
+
+Rcpp::List columns_in(const std::shared_ptr<Result>& result, R_xlen_t n_columns, R_xlen_t n) {
+  Rcpp::List out(n_columns);
+  Rcpp::Shield<SEXP> whole(R_MakeExternalPtr(new std::shared_ptr<Result>(result), R_NilValue, R_NilValue));
+  for (R_xlen_t k = 0; k < n_columns; ++k) SET_VECTOR_ELT(out, k, vector_in(result, REALSXP, k * n, n, whole));
+  R_RegisterCFinalizerEx(whole, finalize_whole, FALSE);
+  return out;
+}
+
 #else
 
-struct Mapping {
-  char* start() const { return nullptr; }
-};
+struct Result {};
 void register_classes(DllInfo*) {}
-std::shared_ptr<Mapping> map_for(SEXPTYPE, R_xlen_t) { return nullptr; }
-SEXP vector_in(const std::shared_ptr<Mapping>&, SEXPTYPE type, R_xlen_t, R_xlen_t n) { return Rf_allocVector(type, n); }
+std::shared_ptr<Result> map_for(SEXPTYPE, R_xlen_t) { return nullptr; }
+SEXP vector_in(const std::shared_ptr<Result>&, SEXPTYPE, R_xlen_t, R_xlen_t, SEXP) { return R_NilValue; }
+Rcpp::List columns_in(const std::shared_ptr<Result>&, R_xlen_t, R_xlen_t) { return Rcpp::List(); }
 
 #endif
 
 }  // namespace
 
 SEXP large_vector(SEXPTYPE type, R_xlen_t n) {
-  const std::shared_ptr<Mapping> mapping = map_for(type, n);
-  return mapping ? vector_in(mapping, type, 0, n) : Rf_allocVector(type, n);
+  const std::shared_ptr<Result> result = map_for(type, n);
+  return result ? vector_in(result, type, 0, n, R_NilValue) : Rf_allocVector(type, n);
 }
 
 Rcpp::List large_columns(R_xlen_t n_columns, R_xlen_t n, std::vector<double*>& columns) {
-  Rcpp::List out(n_columns);
   const bool are_long = static_cast<std::size_t>(n) * sizeof(double) >= smallest_column;
-  const std::shared_ptr<Mapping> mapping = are_long ? map_for(REALSXP, n_columns * n) : nullptr;
-  columns.clear();
-  for (R_xlen_t k = 0; k < n_columns; ++k) {
-    SEXP column = mapping ? vector_in(mapping, REALSXP, k * n, n) : Rf_allocVector(REALSXP, n);
-    SET_VECTOR_ELT(out, k, column);
-    columns.push_back(REAL(column));
+  const std::shared_ptr<Result> result = are_long ? map_for(REALSXP, n_columns * n) : nullptr;
+  Rcpp::List out(n_columns);
+  if (result) {
+    out = columns_in(result, n_columns, n);
+  } else {
+    for (R_xlen_t k = 0; k < n_columns; ++k) SET_VECTOR_ELT(out, k, Rf_allocVector(REALSXP, n));
   }
+  columns.clear();
+  for (R_xlen_t k = 0; k < n_columns; ++k) columns.push_back(REAL(VECTOR_ELT(out, k)));
   return out;
 }
 

@@ -1,9 +1,9 @@
 // Matrix products in single precision on the CPU.
 //
 // LibTorch's come from the system's BLAS. Where LibTorch has oneDNN beside it, as Debian's has, that is asked instead:
-// it makes its kernels for the processor that it runs on, while an OpenBLAS older than the processor may take it for one
-// of 2004 (blas_speed.h), a fifth as fast; and it shares OpenMP's threads with LibTorch, which OpenBLAS's own pool does
-// not.
+// it makes its kernels for the processor that it runs on, while an OpenBLAS older than the processor may take it for
+// one of 2004 (blas_speed.h), a fifth as fast; and it shares OpenMP's threads with LibTorch, which OpenBLAS's own pool
+// does not.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -61,7 +61,8 @@ RSCVI_KERNEL_HELPER SumOfExponentials<T> exponentials(std::int64_t n, const T* l
 // The same in one pass over memory, for a `share` that is not `logits`: the largest of the first numbers is near enough
 // unless the sum says otherwise, or is NaN.
 template <class T>
-RSCVI_KERNEL_HELPER SumOfExponentials<T> exponentials_at_once(std::int64_t n, const T* logits, const T* bias, T* share) {
+RSCVI_KERNEL_HELPER SumOfExponentials<T> exponentials_at_once(std::int64_t n, const T* logits, const T* bias,
+                                                             T* share) {
   constexpr std::int64_t looked_at = 128;
   constexpr T largest_sum = T(1e25);
   const T shift = largest_of(n < looked_at ? n : looked_at, logits, bias);
@@ -110,54 +111,20 @@ RSCVI_KERNEL void prepare_theta(const T* log_theta, std::int64_t n_genes, ThetaR
   }
 }
 
-// What a zero contributes: its probability, and the derivatives of its logarithm by ln mu, ln theta and pi.
-template <class V>
-struct ZeroTerms {
-  V probability, d_log_mu, d_log_theta, d_dropout;
-};
-
 // Beyond these the probability of a zero is 1 to the last digit, whatever they are exactly; within them no product of
 // two denominators overflows a float.
 constexpr float largest_ratio = 1e20f, largest_dropout = 40.0f;
-
-// P(0) = drop + keep (1 + mu / theta)^-theta, with drop = sigmoid(pi) and keep = 1 - drop.
-template <CountFamily family, class V>
-RSCVI_KERNEL_HELPER ZeroTerms<V> zero_terms(V mu, V theta, V inverse, V dropout) {
-  const V ratio = smaller(mu * inverse, V{} + largest_ratio), u = ratio + 1;
-  if (family == CountFamily::nb) {
-    const V inverse_u = 1 / u, q = log1p_of(ratio);
-    const V share = theta * inverse * inverse_u;
-    return {theta * q, -mu * share, theta * (share * ratio - q), V{}};
-  }
-  const V odds = exp_of(smaller(dropout, V{} + largest_dropout)), odds1 = odds + 1;
-  const V both = 1 / (u * odds1), inverse_u = both * odds1, keep = both * u;
-  const V q = log1p_of(ratio);
-  const V not_dropped = keep * exp_of(-theta * q);  // and a zero all the same
-  const V probability = odds * keep + not_dropped;
-  const V weight = not_dropped / probability;
-  const V share = theta * inverse * inverse_u;
-  return {probability, -mu * share * weight, theta * (share * ratio - q) * weight, keep - weight};
-}
-
-// Numerator and denominator of P(0), without a division.
-template <class V>
-RSCVI_KERNEL_HELPER void zero_fraction(V mu, V theta, V inverse, V dropout, V& numerator, V& denominator) {
-  const V ratio = smaller(mu * inverse, V{} + largest_ratio);
-  const V odds = exp_of(smaller(dropout, V{} + largest_dropout));
-  numerator = odds + exp_of(-theta * log1p_of(ratio));
-  denominator = odds + 1;
-}
 
 // Sums over the genes whose count is 0.
 struct ZeroSums {
   double value = 0, d_log_mu = 0;
 };
 
-// One vector of genes in the pass over zeros.
+// Without zero inflation: one vector of genes, and all of them.
 template <CountFamily family, bool with_derivatives, class T>
 RSCVI_KERNEL_HELPER void zero_step(const CountRow<T>& row, const CountScratch<T>& scratch, T factor, std::int64_t g,
-                                   std::int64_t n, LogOfProduct<T>& product, LogOfProduct<T>& denominators,
-                                   typename VectorOf<T>::type& value, typename VectorOf<T>::type& slope) {
+                                   std::int64_t n, typename VectorOf<T>::type& value,
+                                   typename VectorOf<T>::type& slope) {
   typedef typename VectorOf<T>::type V;
   const V is_zero = part<V>(scratch.is_zero.data(), g, n, T(0));
   const V mu = part<V>(scratch.share.data(), g, n, T(0)) * factor;
@@ -171,52 +138,114 @@ RSCVI_KERNEL_HELPER void zero_step(const CountRow<T>& row, const CountScratch<T>
   }
   const V theta = part<V>(row.theta->theta.data(), g, n, T(1));
   const V inverse = part<V>(row.theta->inverse.data(), g, n, T(1));
-  V dropout = V{};
-  if (family == CountFamily::zinb) {
-    dropout = part<V>(row.dropout, g, n, T(0)) + part<V>(row.dropout_bias, g, n, T(0));
-  }
-  if (family == CountFamily::zinb && !with_derivatives) {
-    V numerator, denominator;
-    zero_fraction(mu, theta, inverse, dropout, numerator, denominator);
-    LogOfProduct<T>::multiply(product, is_zero != 0 ? numerator : V{} + 1);
-    LogOfProduct<T>::multiply(denominators, is_zero != 0 ? denominator : V{} + 1);
-    return;
-  }
-  const ZeroTerms<V> terms = zero_terms<family>(mu, theta, inverse, dropout);
-  if (family == CountFamily::zinb) {
-    LogOfProduct<T>::multiply(product, is_zero != 0 ? terms.probability : V{} + 1);
-  } else {
-    value -= terms.probability * is_zero;  // the negative logarithm itself
-  }
+  const V ratio = smaller(mu * inverse, V{} + largest_ratio), q = log1p_of(ratio);
+  value -= theta * q * is_zero;
   if (!with_derivatives) return;
-  put(row.d_logits, g, n, terms.d_log_mu);
-  put(row.d_log_theta, g, n, terms.d_log_theta);
-  if (family == CountFamily::zinb) put(row.d_dropout, g, n, terms.d_dropout);
-  slope += terms.d_log_mu * is_zero;
+  const V share = theta * inverse / (ratio + 1), d_log_mu = -mu * share;
+  put(row.d_logits, g, n, d_log_mu);
+  put(row.d_log_theta, g, n, theta * (share * ratio - q));
+  slope += d_log_mu * is_zero;
 }
 
 template <CountFamily family, bool with_derivatives, class T>
 RSCVI_KERNEL_HELPER ZeroSums zero_pass(const CountRow<T>& row, const CountScratch<T>& scratch, T factor) {
   typedef typename VectorOf<T>::type V;
   constexpr std::int64_t lanes = VectorOf<T>::lanes;
-  LogOfProduct<T> product, denominators;
   V value = V{}, slope = V{};
   const std::int64_t whole = row.n_genes - row.n_genes % lanes;
   for (std::int64_t g = 0; g < whole; g += lanes) {
-    zero_step<family, with_derivatives>(row, scratch, factor, g, lanes, product, denominators, value, slope);
+    zero_step<family, with_derivatives>(row, scratch, factor, g, lanes, value, slope);
   }
   if (whole < row.n_genes) {
-    zero_step<family, with_derivatives>(row, scratch, factor, whole, row.n_genes - whole, product, denominators, value,
-                                        slope);
+    zero_step<family, with_derivatives>(row, scratch, factor, whole, row.n_genes - whole, value, slope);
   }
-  ZeroSums sums;
-  sums.value = sum_of_lanes<T>(value);
-  if (family == CountFamily::zinb) {
-    sums.value += LogOfProduct<T>::value(product);
-    if (!with_derivatives) sums.value -= LogOfProduct<T>::value(denominators);
+  return {sum_of_lanes<T>(value), sum_of_lanes<T>(slope)};
+}
+
+// With it, P(0) = drop + keep (1 + mu / theta)^-theta, with drop = sigmoid(pi) and keep = 1 - drop. What that is made
+// of, for a stretch of genes: ln(1 + mu / theta), (1 + mu / theta)^-theta and e^pi. In a loop each: a logarithm and an
+// exponential wait for each other, and a processor does not look far enough ahead to do the next genes' meanwhile.
+template <class T>
+struct ZeroParts {
+  static constexpr std::int64_t stretch = 16 * VectorOf<T>::lanes;
+  T log_ratio1[stretch], not_drawn[stretch], odds[stretch];
+};
+
+template <class T>
+RSCVI_KERNEL_HELPER void fill_zero_parts(const CountRow<T>& row, const CountScratch<T>& scratch, T factor,
+                                         std::int64_t first, std::int64_t end, ZeroParts<T>& parts) {
+  typedef typename VectorOf<T>::type V;
+  constexpr std::int64_t lanes = VectorOf<T>::lanes;
+  for (std::int64_t g = first, k = 0; g < end; g += lanes, k += lanes) {
+    const std::int64_t n = end - g < lanes ? end - g : lanes;
+    const V mu = part<V>(scratch.share.data(), g, n, T(0)) * factor;
+    const V ratio = smaller(mu * part<V>(row.theta->inverse.data(), g, n, T(1)), V{} + largest_ratio);
+    const V q = log1p_of(ratio);
+    store(parts.log_ratio1 + k, q);
+    store(parts.not_drawn + k, -part<V>(row.theta->theta.data(), g, n, T(1)) * q);
   }
-  sums.d_log_mu = sum_of_lanes<T>(slope);
-  return sums;
+  for (std::int64_t g = first, k = 0; g < end; g += lanes, k += lanes) {
+    const std::int64_t n = end - g < lanes ? end - g : lanes;
+    const V dropout = part<V>(row.dropout, g, n, T(0)) + part<V>(row.dropout_bias, g, n, T(0));
+    store(parts.odds + k, exp_of(smaller(dropout, V{} + largest_dropout)));
+  }
+  for (std::int64_t k = 0; k < end - first; k += lanes) {
+    store(parts.not_drawn + k, exp_of(load<V>(parts.not_drawn + k)));
+  }
+}
+
+// The values alone: numerators and denominators are multiplied apart, without a division.
+template <class T>
+RSCVI_KERNEL_HELPER double inflated_zero_values(const CountRow<T>& row, const CountScratch<T>& scratch, T factor) {
+  typedef typename VectorOf<T>::type V;
+  constexpr std::int64_t lanes = VectorOf<T>::lanes, stretch = ZeroParts<T>::stretch;
+  LogOfProduct<T> numerators, denominators;
+  ZeroParts<T> parts;
+  for (std::int64_t first = 0; first < row.n_genes; first += stretch) {
+    const std::int64_t end = row.n_genes - first < stretch ? row.n_genes : first + stretch;
+    fill_zero_parts(row, scratch, factor, first, end, parts);
+    for (std::int64_t g = first, k = 0; g < end; g += lanes, k += lanes) {
+      const auto is_zero = part<V>(scratch.is_zero.data(), g, end - g < lanes ? end - g : lanes, T(0)) != 0;
+      const V odds = load<V>(parts.odds + k);
+      LogOfProduct<T>::multiply(numerators, is_zero ? odds + load<V>(parts.not_drawn + k) : V{} + 1);
+      LogOfProduct<T>::multiply(denominators, is_zero ? odds + 1 : V{} + 1);
+    }
+  }
+  return LogOfProduct<T>::value(numerators) - LogOfProduct<T>::value(denominators);
+}
+
+// And the derivatives of ln P(0), for every gene.
+template <class T>
+RSCVI_KERNEL_HELPER ZeroSums inflated_zero_pass(const CountRow<T>& row, const CountScratch<T>& scratch, T factor) {
+  typedef typename VectorOf<T>::type V;
+  constexpr std::int64_t lanes = VectorOf<T>::lanes, stretch = ZeroParts<T>::stretch;
+  LogOfProduct<T> product;
+  V slope = V{};
+  ZeroParts<T> parts;
+  for (std::int64_t first = 0; first < row.n_genes; first += stretch) {
+    const std::int64_t end = row.n_genes - first < stretch ? row.n_genes : first + stretch;
+    fill_zero_parts(row, scratch, factor, first, end, parts);
+    for (std::int64_t g = first, k = 0; g < end; g += lanes, k += lanes) {
+      const std::int64_t n = end - g < lanes ? end - g : lanes;
+      const V is_zero = part<V>(scratch.is_zero.data(), g, n, T(0));
+      const V mu = part<V>(scratch.share.data(), g, n, T(0)) * factor;
+      const V theta = part<V>(row.theta->theta.data(), g, n, T(1));
+      const V inverse = part<V>(row.theta->inverse.data(), g, n, T(1));
+      const V ratio = smaller(mu * inverse, V{} + largest_ratio), u = ratio + 1;
+      const V odds = load<V>(parts.odds + k), odds1 = odds + 1;
+      const V both = 1 / (u * odds1), keep = both * u;
+      const V not_dropped = keep * load<V>(parts.not_drawn + k);  // and a zero all the same
+      const V probability = odds * keep + not_dropped;
+      const V weight = not_dropped / probability;
+      const V share = theta * inverse * (both * odds1), d_log_mu = -mu * share * weight;
+      LogOfProduct<T>::multiply(product, is_zero != 0 ? probability : V{} + 1);
+      put(row.d_logits, g, n, d_log_mu);
+      put(row.d_log_theta, g, n, theta * (share * ratio - load<V>(parts.log_ratio1 + k)) * weight);
+      put(row.d_dropout, g, n, keep - weight);
+      slope += d_log_mu * is_zero;
+    }
+  }
+  return {LogOfProduct<T>::value(product), sum_of_lanes<T>(slope)};
 }
 
 // Positive counts -----------------------------------------------------------------------------------------------
@@ -359,8 +388,8 @@ RSCVI_KERNEL_HELPER void append_positive(const CountRow<T>& row, std::int32_t g,
   if (family != CountFamily::poisson) {
     const U theta = row.theta->theta[g];
     at[to.stride * dispersion] = theta;
-    at[to.stride * inverse_dispersion] =
-        sizeof(U) == sizeof(T) ? static_cast<U>(row.theta->inverse[g]) : 1 / (theta + static_cast<U>(count_detail::eps));
+    const U inverse = 1 / (theta + static_cast<U>(count_detail::eps));
+    at[to.stride * inverse_dispersion] = sizeof(U) == sizeof(T) ? static_cast<U>(row.theta->inverse[g]) : inverse;
   }
   if (family == CountFamily::zinb) at[to.stride * bias_of_dropout] = row.dropout_bias[g];
   to.place[to.n++] = g;
@@ -370,8 +399,9 @@ RSCVI_KERNEL_HELPER void append_positive(const CountRow<T>& row, std::int32_t g,
 template <class T>
 RSCVI_KERNEL_HELPER void fill_up(const PositiveColumns<T>& columns) {
   for (std::int64_t k = columns.n; k < columns.stride && k % VectorOf<T>::lanes != 0; ++k) {
-    for (const auto column : {count, rate, dispersion, inverse_dispersion}) columns.data[columns.stride * column + k] = 1;
-    for (const auto column : {constant, dropout_logit}) columns.data[columns.stride * column + k] = 0;
+    T* at = columns.data + k;
+    for (const auto column : {count, rate, dispersion, inverse_dispersion}) at[columns.stride * column] = 1;
+    for (const auto column : {constant, dropout_logit}) at[columns.stride * column] = 0;
   }
 }
 
@@ -440,8 +470,8 @@ RSCVI_KERNEL_HELPER V first_lanes(V v, std::int64_t n, T rest) {
   return load_some<V>(lanes, n, rest);
 }
 
-// Adds the values of a draw to the sum; derivatives to their columns. In float for all at once: what is added up are the
-// values of a vector, and what is multiplied the products.
+// Adds the values of a draw to the sum; derivatives to their columns. In float all lanes at once: values are added up,
+// and products multiplied, of which one logarithm is taken in the end.
 template <CountFamily family, bool with_derivatives>
 RSCVI_KERNEL_HELPER void add_values(const PositiveColumns<float>& columns, double& sum) {
   constexpr std::int64_t lanes = VectorOf<float>::lanes;
@@ -508,7 +538,14 @@ RSCVI_KERNEL_HELPER double evaluate_row(CountRow<T>& row, CountScratch<T>& scrat
   scratch.share.resize(row.n_genes);
   const T total = exponentials_at_once(row.n_genes, row.logits, row.logits_bias, scratch.share.data()).sum;
   const T factor = std::exp(row.log_library) / total;
-  ZeroSums sums = zero_pass<family, with_derivatives>(row, scratch, factor);
+  ZeroSums sums;
+  if (family != CountFamily::zinb) {
+    sums = zero_pass<family, with_derivatives>(row, scratch, factor);
+  } else if (with_derivatives) {
+    sums = inflated_zero_pass(row, scratch, factor);
+  } else {
+    sums.value = inflated_zero_values(row, scratch, factor);
+  }
   add_positive<family, with_derivatives>(usual_columns(scratch), scratch, factor, row, sums);
   add_positive<family, with_derivatives>(special_columns(scratch), scratch, factor, row, sums);
   if (!with_derivatives) return sums.value;

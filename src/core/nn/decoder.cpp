@@ -6,10 +6,12 @@ namespace rscvi {
 
 DecoderImpl::DecoderImpl(const FullyConnectedOptions& block, std::int64_t n_genes, RandomStream& random) {
   px_decoder_ = register_module("px_decoder", FullyConnected(block, random));
+  // Input by input: a product reads the weight as it lies.
+  const auto to_genes = [&] { return Linear(block.n_out, n_genes, random, /*with_bias=*/true, WeightLayout::by_input); };
   const auto scale = register_module("px_scale_decoder", make_namespace());
-  px_scale_decoder_ = scale->register_module("0", Linear(block.n_out, n_genes, random, /*with_bias=*/true, WeightLayout::by_input));
-  px_r_decoder_ = register_module("px_r_decoder", Linear(block.n_out, n_genes, random, /*with_bias=*/true, WeightLayout::by_input));
-  px_dropout_decoder_ = register_module("px_dropout_decoder", Linear(block.n_out, n_genes, random, /*with_bias=*/true, WeightLayout::by_input));
+  px_scale_decoder_ = scale->register_module("0", to_genes());
+  px_r_decoder_ = register_module("px_r_decoder", to_genes());
+  px_dropout_decoder_ = register_module("px_dropout_decoder", to_genes());
 }
 
 DecoderOutput DecoderImpl::forward(const at::Tensor& z, const Covariates& covariates, const DecoderWants& wants,
@@ -31,7 +33,8 @@ at::Tensor DecoderImpl::hidden(const at::Tensor& z, const Covariates& covariates
 }
 
 at::Tensor DecoderImpl::scale_logits(const at::Tensor& hidden, std::int64_t first, std::int64_t n) {
-  return apply_linear(hidden, px_scale_decoder_->weight.narrow(0, first, n), px_scale_decoder_->bias.narrow(0, first, n));
+  const Linear& to_genes = px_scale_decoder_;
+  return apply_linear(hidden, to_genes->weight.narrow(0, first, n), to_genes->bias.narrow(0, first, n));
 }
 
 }  // namespace rscvi

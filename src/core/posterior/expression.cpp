@@ -7,17 +7,6 @@ namespace {
 
 enum class Expression { scale, rate };
 
-// Entries that are decoded at a time at the least, if there are as many: results are written gene by gene, and the
-// cache still holds them.
-constexpr std::int64_t entries_at_once = std::int64_t{1} << 19;
-
-Posterior in_wide_minibatches(const Posterior& posterior) {
-  Posterior wide = posterior;
-  const std::int64_t n = entries_at_once / std::max<std::int64_t>(1, posterior.dataset->n_genes());
-  wide.batch_size = posterior.batch_size < 1 ? posterior.batch_size : std::max(posterior.batch_size, n);
-  return wide;
-}
-
 void sample_expression(const Posterior& posterior, Expression what, const ExpressionOptions& options,
                        const Noise& noise, RandomStream& random, const BlockSink& sink) {
   Vae model = posterior.model;

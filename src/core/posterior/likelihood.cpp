@@ -41,6 +41,8 @@ at::Tensor log_weights(VaeImpl& model, const Minibatch& minibatch, const Encoded
          log_normal(drawn.library, encoded.ql_m, encoded.ql_v);
 }
 
+std::int64_t divided_up(std::int64_t n, std::int64_t by) { return (n + by - 1) / by; }
+
 Noise pick_draws(const Noise& noise, std::int64_t first, std::int64_t n) {
   const auto some = [&](const at::Tensor& all) { return all.defined() ? all.narrow(0, first, n) : all; };
   return {some(noise.z), some(noise.library), at::Tensor()};
@@ -52,7 +54,7 @@ MeanLossTerms mean_loss_terms(const Posterior& posterior, const Noise& noise, Ra
   Vae model = posterior.model;
   const EvaluationScope evaluation(model);
   CellSum reconst_loss, kl_z, kl_l, kl_z1;
-  for_each_minibatch(posterior, [&](const Minibatch& minibatch, std::int64_t start) {
+  for_each_minibatch(in_wide_minibatches(posterior), [&](const Minibatch& minibatch, std::int64_t start) {
     const LossTerms terms = model->loss_terms(minibatch, slice(noise, start, minibatch.size()), random);
     reconst_loss.add(terms.reconst_loss);
     kl_z.add(terms.kl_z);
@@ -73,7 +75,9 @@ double negative_marginal_ll(const Posterior& posterior, std::int64_t n_samples, 
   for_each_minibatch(few_cells, [&](const Minibatch& minibatch, std::int64_t start) {
     const EncodedCells encoded = model->encode(minibatch.x, minibatch, random);
     const Noise part = slice(noise, start, minibatch.size());
-    const std::int64_t at_once = std::max<std::int64_t>(1, rows_at_once / minibatch.size());
+    // As many draws each time, or nearly so: a few left over would cost as much as all.
+    const std::int64_t most = std::max<std::int64_t>(1, rows_at_once / minibatch.size());
+    const std::int64_t n_times = divided_up(n_samples, most), at_once = divided_up(n_samples, n_times);
     std::vector<at::Tensor> weights;  // (S, B) in all: small beside one decoded minibatch
     for (std::int64_t s = 0; s < n_samples; s += at_once) {
       const std::int64_t n = std::min(at_once, n_samples - s);

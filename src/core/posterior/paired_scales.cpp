@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include "core/distributions/counts.h"
+
 namespace rscvi {
 namespace {
 
@@ -60,13 +62,15 @@ PairedScales compare_paired(Vae model, const Population& population1, const Popu
   const at::Tensor all1 = at::tensor(rows1, at::kLong).to(device), all2 = at::tensor(rows2, at::kLong).to(device);
   const std::int64_t n = all1.numel();
   Totals totals(model->options().n_input);
+  const at::Tensor no_bias = at::zeros({model->options().n_input}, population1.hidden.options());  // logits have it
   for (std::int64_t start = 0; start < n; start += pairs_at_once) {
     if (poll) poll();
     const std::int64_t size = std::min(pairs_at_once, n - start);
     // In one matrix product: half as many, and larger ones.
     const at::Tensor hidden = at::cat({population1.hidden.index_select(0, all1.narrow(0, start, size)),
                                        population2.hidden.index_select(0, all2.narrow(0, start, size))});
-    totals.add(at::softmax(model->scale_logits(hidden, 0, model->options().n_input), 1).cpu().contiguous());
+    const at::Tensor logits = model->scale_logits(hidden, 0, model->options().n_input);
+    totals.add(expected_shares(logits, no_bias).cpu().contiguous());
   }
   const auto pairs = static_cast<double>(n);
   return {divided(totals.above, pairs), divided(totals.sum1, pairs), divided(totals.sum2, pairs)};

@@ -11,6 +11,14 @@ at::Tensor slice_cells(const at::Tensor& noise, std::int64_t start, std::int64_t
 
 }  // namespace
 
+Posterior in_wide_minibatches(const Posterior& posterior) {
+  constexpr std::int64_t entries_at_once = std::int64_t{1} << 19;
+  Posterior wide = posterior;
+  const std::int64_t n = entries_at_once / std::max<std::int64_t>(1, posterior.dataset->n_genes());
+  wide.batch_size = posterior.batch_size < 1 ? posterior.batch_size : std::max(posterior.batch_size, n);
+  return wide;
+}
+
 Noise slice(const Noise& noise, std::int64_t start, std::int64_t size) {
   return {slice_cells(noise.z, start, size), slice_cells(noise.library, start, size),
           slice_cells(noise.z2, start, size)};

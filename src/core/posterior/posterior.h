@@ -24,6 +24,10 @@ struct Posterior {
   std::int64_t n_cells() const { return static_cast<std::int64_t>(cells.size()); }
 };
 
+// The same with minibatches that are worth the calls: wider where there are few genes, never narrower. Few enough cells
+// for the cache to hold what is decoded of them.
+Posterior in_wide_minibatches(const Posterior& posterior);
+
 // Noise for all cells of a posterior, in their order: z (n, L) or (S, n, L), library (n, 1) or (S, n, 1).
 // The part for cells [start, start + size).
 Noise slice(const Noise& noise, std::int64_t start, std::int64_t size);
