@@ -217,6 +217,28 @@ TEST_CASE("counts: hostile parameters give finite values and gradients") {
   }
 }
 
+TEST_CASE("counts: wherever the largest logit is, and however far above the first ones") {
+  for_each_kind([](CountDistribution distribution, bool theta_by_cell) {
+    // 40: the first ones still count; 60: past what one pass can add up; 100: alone. In gene 0, behind all that a pass
+    // looks at first, and in the last, incomplete vector.
+    for (const double above : {40.0, 60.0, 100.0}) {
+      for (const std::int64_t gene : {0, 150, 204}) {
+        for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+          Inputs in = make_inputs(3, 205, theta_by_cell, type);
+          in.logits.scale.select(1, gene) += above;
+          const double tolerance = type == at::kFloat ? 2e-6 : 1e-12;
+          CHECK(max_relative_difference(value_of(distribution, in), by_entry(distribution, in)) < tolerance);
+          const CountLogits fused = gradients_of(distribution, in, true);
+          CHECK(at::isfinite(fused.scale).all().item<bool>());
+          // Beyond, a Poisson count of such a small mean has no slope in the composed one.
+          if (type == at::kFloat || above > 60) continue;
+          CHECK(largest_difference(fused, gradients_of(distribution, in, false)) < 1e-6);
+        }
+      }
+    }
+  });
+}
+
 TEST_CASE("counts: a share that underflows is exactly 0, and a count there is what the scalar kernels make of it") {
   Inputs in = make_inputs(5, 37, /*theta_by_cell=*/false, at::kDouble);
   in.logits.scale.select(1, 3).fill_(-2000);
