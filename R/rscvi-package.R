@@ -7,9 +7,9 @@
 #' Debian's has, and the processor has AVX2, they are oneDNN's, which fit the processor. Elsewhere they are LibTorch's:
 #' MKL's, or those of the system's BLAS. `library(rscvi)` says when they are slow: with the reference BLAS, or with an
 #' OpenBLAS that is older than the processor and takes it for an ancient one. The second is mended by the environment
-#' variable `OPENBLAS_CORETYPE` (`Haswell` for a processor with AVX2, `SkylakeX` with AVX-512), which has to be there when
-#' R starts: in the shell, in `~/.profile` or `/etc/environment`; `.Renviron` is read too late. On an Intel Xeon of 2023
-#' with OpenBLAS 0.3.21 (Debian 12) its products ran at 41 Gflop/s without and at 180 with it.
+#' variable `OPENBLAS_CORETYPE` (`Haswell` for a processor with AVX2, `SkylakeX` with AVX-512), which has to be there
+#' when R starts: in the shell, in `~/.profile` or `/etc/environment`; `.Renviron` is read too late. On an Intel Xeon of
+#' 2023 with OpenBLAS 0.3.21 (Debian 12) its products ran at 41 Gflop/s without and at 180 with it.
 #' @useDynLib rscvi, .registration = TRUE
 #' @import methods
 #' @importFrom Rcpp evalCpp

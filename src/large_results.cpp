@@ -40,7 +40,13 @@ struct Pages {
   std::size_t n_bytes = 0;
 };
 
+std::size_t in_pages(std::size_t n_bytes) {
+  static const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  return (n_bytes + page - 1) / page * page;
+}
+
 Pages map_pages(std::size_t n_bytes) {
+  n_bytes = in_pages(n_bytes);
   void* start = mmap(nullptr, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (start == MAP_FAILED) return {};
 #ifdef MADV_HUGEPAGE
@@ -53,16 +59,21 @@ void unmap(const Pages& pages) {
   if (pages.start != nullptr) munmap(pages.start, pages.n_bytes);
 }
 
-// The pages of the result that went last. The first touch of fresh pages takes longer than what is written there; these
-// have been touched, and yet the system may take them whenever it is short of memory (MADV_FREE).
+// The pages of the result that went last. The first touch of fresh pages takes longer than what is written there; most
+// of these have been touched, and yet the system may take them whenever it is short of memory (MADV_FREE).
 Pages spare;
 constexpr std::size_t largest_spare = std::size_t{512} << 20;
 
+void drop_spare() {
+  unmap(spare);
+  spare = {};
+}
+
 void give_back(const Pages& pages) {
 #ifdef MADV_FREE
-  if (pages.start != nullptr && pages.n_bytes <= largest_spare && pages.n_bytes >= spare.n_bytes &&
+  if (pages.start != nullptr && pages.n_bytes <= largest_spare &&
       madvise(pages.start, pages.n_bytes, MADV_FREE) == 0) {
-    unmap(spare);
+    drop_spare();
     spare = pages;
     return;
   }
@@ -70,10 +81,13 @@ void give_back(const Pages& pages) {
   unmap(pages);
 }
 
-// The spare ones, if they are enough and not many times too much.
+// The spare ones, if they are enough; what is too much goes back to the system.
 Pages take_spare(std::size_t n_bytes) {
-  if (spare.n_bytes < n_bytes || spare.n_bytes / 4 > n_bytes) return {};
-  const Pages pages = spare;
+  if (spare.n_bytes < n_bytes) return {};
+  const Pages pages = {spare.start, in_pages(n_bytes)};
+  if (spare.n_bytes > pages.n_bytes) {
+    unmap({static_cast<char*>(spare.start) + pages.n_bytes, spare.n_bytes - pages.n_bytes});
+  }
   spare = {};
   return pages;
 }
@@ -172,6 +186,7 @@ std::shared_ptr<Result> map_for(SEXPTYPE type, R_xlen_t n) {
   auto result = std::make_shared<Result>(n_bytes);
   if (result->mapping.start() == nullptr) {
     collect();
+    drop_spare();
     result = std::make_shared<Result>(n_bytes);
   }
   return result->mapping.start() != nullptr ? result : nullptr;

@@ -98,3 +98,23 @@ test_that("a loop that drops its results does not pile them up", {
     }
     expect_lt(most, 2^30 + 2^25)
 })
+
+test_that("the memory of a result that went is the next one's, whatever its size, and of one alone", {
+    skip_if_not(on_linux)
+    before <- collected()
+    reference <- lapply(columns(seed = 3), plain)
+    for (times in 1:2) {
+        dropped <- generate(post, n_samples = 14, seed = 3) # 32 MB
+        rm(dropped)
+        expect_equal(collected(), before)
+        one <- columns(seed = 3) # 4.6 MB, of the same pages
+        two <- columns(seed = 4)
+        three <- columns(seed = 3)
+        expect_identical(lapply(one, plain), reference)
+        expect_identical(lapply(three, plain), reference)
+        expect_false(identical(plain(two[[2]]), reference[[2]]))
+        expect_equal(mapped_bytes_cpp() - before, 3 * 8 * n_cells * n_genes)
+        rm(one, two, three)
+        expect_equal(collected(), before)
+    }
+})

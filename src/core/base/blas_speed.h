@@ -7,8 +7,8 @@
 
 namespace rscvi {
 
-// Speed of matrix_product() of the size that training does, in 1e9 operations a second; the best of
-// a few tries, a few milliseconds in all.
+// Speed of matrix_product() of the size that training does, in 1e9 operations a second; the best of a few tries, a few
+// milliseconds in all.
 double matrix_product_gflops();
 
 // An OpenBLAS that is older than the processor can take it for an ancient one: 0.3.21 (Debian 12) runs Intel's server

@@ -2,8 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
-
 #include "core/base/instruction_set.h"
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -22,11 +20,17 @@ using Sgemm = int (*)(char transpose_a, char transpose_b, std::int64_t m, std::i
 Sgemm find_sgemm() {
 #if defined(__unix__) || defined(__APPLE__)
   // Elsewhere oneDNN has loops in plain C++.
-  if (best_instruction_set() != InstructionSet::portable) {
-    return reinterpret_cast<Sgemm>(dlsym(RTLD_DEFAULT, "dnnl_sgemm"));
-  }
-#endif
+  if (best_instruction_set() == InstructionSet::portable) return nullptr;
+  const auto found = reinterpret_cast<Sgemm>(dlsym(RTLD_DEFAULT, "dnnl_sgemm"));
+  if (found == nullptr) return nullptr;
+  // Once, to see that it may: it writes its kernels into memory that not every system lets it run.
+  const float a[] = {1, 2, 3, 4}, b[] = {5, 6, 7, 8};
+  float c[] = {0, 0, 0, 0};
+  const int status = found('N', 'N', 2, 2, 2, 1.0F, a, 2, b, 2, 0.0F, c, 2);
+  return status == 0 && c[0] == 19 && c[1] == 22 && c[2] == 43 && c[3] == 50 ? found : nullptr;
+#else
   return nullptr;
+#endif
 }
 
 const Sgemm& sgemm() {

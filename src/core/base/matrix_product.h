@@ -10,11 +10,12 @@
 
 namespace rscvi {
 
-// True where oneDNN's products are in use: there is one to be found, and the processor is one that it has kernels for.
+// True where oneDNN's products are in use: it is there and works, and the processor is one that it has kernels for.
 bool has_onednn_products();
 
 // A B, (m, k) x (k, n) -> (m, n). Views that are transposed or narrow are read where they lie, as long as their rows or
-// their columns are stretches of memory. On other devices and in other precisions: LibTorch's product.
+// their columns are stretches of memory. On other devices and in other precisions: LibTorch's product. Autograd is the
+// caller's (nn/linear.h): nothing is recorded.
 at::Tensor matrix_product(const at::Tensor& a, const at::Tensor& b);
 
 // out += A B; out: contiguous, (m, n).

@@ -205,7 +205,7 @@ RSCVI_KERNEL_HELPER Doubles log_of(Doubles x) {
   return exponent * 6.93147180369123816490e-01 - ((half_square - tail) - f);
 }
 
-// ln(1 + x) for x >= 0, up to 1e38. With 1 + x = 2^n m, m - 1 = 2^-n x + (2^-n - 1) is rounded once.
+// ln(1 + x) for x >= 0, up to 1e38. With 1 + x = 2^n m, m - 1 = 2^-n x + (2^-n - 1), rounded but once where it matters.
 RSCVI_KERNEL_HELPER Floats log1p_of(Floats x) {
   const Ints32 n = exponent_of(x + 1.0f);
   const Floats scale = reinterpret_cast<Floats>((Ints32{} + (127 << 23)) - (n << 23));

@@ -12,8 +12,8 @@ using Key = std::int32_t;
 
 constexpr int bucket_bits = 12;
 constexpr std::size_t n_buckets = std::size_t{1} << bucket_bits;
-constexpr std::size_t window = 8;       // samples of a bucket that are looked at without asking how many there are
-constexpr std::size_t crowded = 64;     // samples in the bucket of a sample, on average
+constexpr std::size_t window = 8;            // samples of a bucket that are looked at without asking how many there are
+constexpr std::size_t most_neighbours = 64;  // in the bucket of a sample, on average over all
 constexpr Key highest = std::numeric_limits<Key>::max();
 
 // Whole numbers in the order of the floats; both zeros have the same.
@@ -91,7 +91,7 @@ std::optional<std::int64_t> count_above_unsorted(const std::vector<float>& x, co
     for (std::size_t k = 0; k < window; ++k) below += from[k] < key ? 1 : 0;
     if (end - start > window) {
       neighbours += end - start;
-      if (neighbours > crowded * x.size()) return std::nullopt;
+      if (neighbours > most_neighbours * x.size()) return std::nullopt;
       for (std::size_t k = start + window; k < end; ++k) below += ordered[k] < key ? 1 : 0;
     }
     count += static_cast<std::int64_t>(start) + below;

@@ -5,7 +5,8 @@
 //
 // with the formulas of count_kernels.h. Most counts are 0: the pass treats every gene as one, without a look at the
 // counts; the few positive counts are then done and take the place of what stands there. Arithmetic is in T, but for
-// counts above 8, counts that are no whole numbers, and a theta below 1e-4, which are done in double.
+// counts above 8, counts that are no whole numbers, and a theta below 1e-4, which are done in double. A logit of the
+// shares or a library that is not finite gives NaN; one of the dropout, or a log_theta, is not looked for.
 #pragma once
 
 #include <cstdint>

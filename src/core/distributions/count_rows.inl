@@ -30,7 +30,7 @@ RSCVI_KERNEL_HELPER T largest_of(std::int64_t n, const T* logits, const T* bias)
   return largest;
 }
 
-// exp(logit + bias - shift) to `share`, which may be `logits` itself where the sum is sure to be finite; their sum.
+// exp(logit + bias - shift) to `share`, which may be `logits` itself; their sum. Any shift near the largest will do.
 template <class T>
 RSCVI_KERNEL_HELPER T exponentials_with(T shift, std::int64_t n, const T* logits, const T* bias, T* share) {
   typedef typename VectorOf<T>::type V;
@@ -51,14 +51,14 @@ RSCVI_KERNEL_HELPER T exponentials_with(T shift, std::int64_t n, const T* logits
   return static_cast<T>(total);
 }
 
-// exp(logit + bias - shift) to `share`, which may be `logits` itself. Any shift will do that is near the largest.
+// The same with the largest for a shift.
 template <class T>
 RSCVI_KERNEL_HELPER SumOfExponentials<T> exponentials(std::int64_t n, const T* logits, const T* bias, T* share) {
   const T largest = largest_of(n, logits, bias);
   return {largest, exponentials_with(largest, n, logits, bias, share)};
 }
 
-// The same in one pass over memory, for a `share` that is not `logits`: the largest of the first numbers is near enough
+// In one pass over memory, for a `share` that is not `logits`: the largest of the first numbers is near enough
 // unless the sum says otherwise, or is NaN.
 template <class T>
 RSCVI_KERNEL_HELPER SumOfExponentials<T> exponentials_at_once(std::int64_t n, const T* logits, const T* bias,
@@ -471,22 +471,26 @@ RSCVI_KERNEL_HELPER V first_lanes(V v, std::int64_t n, T rest) {
 }
 
 // Adds the values of a draw to the sum; derivatives to their columns. In float all lanes at once: values are added up,
-// and products multiplied, of which one logarithm is taken in the end.
+// a few vectors at a time lest sums lose what single values have, and products multiplied, of which one logarithm is
+// taken in the end.
 template <CountFamily family, bool with_derivatives>
 RSCVI_KERNEL_HELPER void add_values(const PositiveColumns<float>& columns, double& sum) {
-  constexpr std::int64_t lanes = VectorOf<float>::lanes;
-  Floats values = Floats{};
+  constexpr std::int64_t lanes = VectorOf<float>::lanes, at_once = 16 * lanes;
   LogOfProduct<float> products;
-  for (std::int64_t k = 0; k < columns.n; k += lanes) {
-    PositiveTerms<Floats> terms = positive_step<family, with_derivatives, Floats>(columns.data + k, columns.stride);
-    if (columns.n - k < lanes) {
-      terms.value = first_lanes(terms.value, columns.n - k, 0.0f);
-      terms.product = first_lanes(terms.product, columns.n - k, 1.0f);
+  for (std::int64_t first = 0; first < columns.n; first += at_once) {
+    const std::int64_t end = columns.n - first < at_once ? columns.n : first + at_once;
+    Floats values = Floats{};
+    for (std::int64_t k = first; k < end; k += lanes) {
+      PositiveTerms<Floats> terms = positive_step<family, with_derivatives, Floats>(columns.data + k, columns.stride);
+      if (columns.n - k < lanes) {
+        terms.value = first_lanes(terms.value, columns.n - k, 0.0f);
+        terms.product = first_lanes(terms.product, columns.n - k, 1.0f);
+      }
+      values += terms.value;
+      if (family != CountFamily::poisson) LogOfProduct<float>::multiply(products, terms.product);
     }
-    values += terms.value;
-    if (family != CountFamily::poisson) LogOfProduct<float>::multiply(products, terms.product);
+    sum += sum_of_lanes<float>(values);
   }
-  sum += sum_of_lanes<float>(values);
   if (family != CountFamily::poisson) sum += LogOfProduct<float>::value(products);
 }
 
@@ -538,6 +542,7 @@ RSCVI_KERNEL_HELPER double evaluate_row(CountRow<T>& row, CountScratch<T>& scrat
   scratch.share.resize(row.n_genes);
   const T total = exponentials_at_once(row.n_genes, row.logits, row.logits_bias, scratch.share.data()).sum;
   const T factor = std::exp(row.log_library) / total;
+  const T none = factor - factor;  // 0; NaN where the library or a logit is not finite, which what follows would hide
   ZeroSums sums;
   if (family != CountFamily::zinb) {
     sums = zero_pass<family, with_derivatives>(row, scratch, factor);
@@ -548,6 +553,7 @@ RSCVI_KERNEL_HELPER double evaluate_row(CountRow<T>& row, CountScratch<T>& scrat
   }
   add_positive<family, with_derivatives>(usual_columns(scratch), scratch, factor, row, sums);
   add_positive<family, with_derivatives>(special_columns(scratch), scratch, factor, row, sums);
+  sums.value += static_cast<double>(none);
   if (!with_derivatives) return sums.value;
   // Through the softmax: d/d logit = d/d ln mu - rho * (sum of d/d ln mu).
   row.d_log_library = static_cast<T>(sums.d_log_mu);

@@ -7,7 +7,7 @@ namespace rscvi {
 DecoderImpl::DecoderImpl(const FullyConnectedOptions& block, std::int64_t n_genes, RandomStream& random) {
   px_decoder_ = register_module("px_decoder", FullyConnected(block, random));
   // Input by input: a product reads the weight as it lies.
-  const auto to_genes = [&] { return Linear(block.n_out, n_genes, random, /*with_bias=*/true, WeightLayout::by_input); };
+  const auto to_genes = [&] { return Linear(block.n_out, n_genes, random, true, WeightLayout::by_input); };
   const auto scale = register_module("px_scale_decoder", make_namespace());
   px_scale_decoder_ = scale->register_module("0", to_genes());
   px_r_decoder_ = register_module("px_r_decoder", to_genes());

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <string>
 
 #include "core/distributions/normal.h"
 
@@ -67,10 +68,13 @@ MeanLossTerms mean_loss_terms(const Posterior& posterior, const Noise& noise, Ra
 
 double negative_marginal_ll(const Posterior& posterior, std::int64_t n_samples, const Noise& noise,
                             RandomStream& random) {
+  if (n_samples < 1) throw InvalidArgument("n_samples must be at least 1, not " + std::to_string(n_samples));
   Vae model = posterior.model;
   const EvaluationScope evaluation(model);
   Posterior few_cells = posterior;
-  if (model->device().is_cpu()) few_cells.batch_size = std::min(posterior.batch_size, cells_at_once);
+  if (model->device().is_cpu()) {
+    few_cells.batch_size = std::min(posterior.batch_size, std::max(cells_at_once, rows_at_once / n_samples));
+  }
   CellSum total;
   for_each_minibatch(few_cells, [&](const Minibatch& minibatch, std::int64_t start) {
     const EncodedCells encoded = model->encode(minibatch.x, minibatch, random);

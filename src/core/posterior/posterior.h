@@ -24,8 +24,8 @@ struct Posterior {
   std::int64_t n_cells() const { return static_cast<std::int64_t>(cells.size()); }
 };
 
-// The same with minibatches that are worth the calls: wider where there are few genes, never narrower. Few enough cells
-// for the cache to hold what is decoded of them.
+// The same with minibatches that are worth the calls: at least so many cells that half a million entries are decoded at
+// a time, which a cache still holds.
 Posterior in_wide_minibatches(const Posterior& posterior);
 
 // Noise for all cells of a posterior, in their order: z (n, L) or (S, n, L), library (n, 1) or (S, n, 1).

@@ -1,5 +1,6 @@
 #include "core/base/matrix_product.h"
 
+#include <array>
 #include <fstream>
 #include <string>
 #include <vector>

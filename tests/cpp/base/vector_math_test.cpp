@@ -56,7 +56,7 @@ TEST_CASE_TEMPLATE("vector math: exp, log and log1p are within 2 units in the la
     CHECK(largest_error<T>(exp, exact_exp, 1e-9, 1, true) < 2);
     CHECK(largest_error<T>(log, exact_log, tiny, 1 / tiny, true) < 2);
     CHECK(largest_error<T>(log, exact_log, 0.5, 2, false) < 2);
-    CHECK(largest_error<T>(log1p, exact_log1p, 1e-12, 1e12, true) < 2);
+    CHECK(largest_error<T>(log1p, exact_log1p, 1e-12, 1e38, true) < 2);
   }
 }
 

@@ -51,7 +51,8 @@ TEST_CASE("unsorted order: ties are not above, zeros of both signs are one, nega
   for (const std::size_t k : {3, 50, 120}) x[k] = y[k] = -0.0F;
   for (const std::size_t k : {4, 51, 121}) x[k] = y[k] = 0.0F;
   const auto count = count_above_unsorted(x, y);
-  if (count) CHECK(*count == by_pairs(x, y));
+  REQUIRE(count.has_value());
+  CHECK(*count == by_pairs(x, y));
   CHECK(count_above_unsorted({0.0F, -0.0F}, {-0.0F, 0.0F}) == 0);
   CHECK(count_above_unsorted({1.0F}, {1.0F}) == 0);
   CHECK(count_above_unsorted({}, {1.0F}) == 0);

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include <cmath>
+#include <limits>
 
 #include "core/base/instruction_set.h"
 #include "core/distributions/fused_likelihood.h"
@@ -239,6 +240,30 @@ TEST_CASE("counts: wherever the largest logit is, and however far above the firs
   });
 }
 
+TEST_CASE("counts: a library or a logit that is not finite leaves no finite value, with gradients or without") {
+  constexpr double infinity = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+  for_each_kind([](CountDistribution distribution, bool theta_by_cell) {
+    for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+      const Inputs in = make_inputs(3, 205, theta_by_cell, type);
+      const auto is_finite = [&](at::Tensor CountLogits::*parameter, std::int64_t column, double value) {
+        Inputs broken = in;
+        for (const auto each : all_parameters) broken.logits.*each = (in.logits.*each).clone();
+        (broken.logits.*parameter).select(1, column).fill_(value);
+        const at::Tensor values = value_of(distribution, broken);
+        broken.logits.scale.requires_grad_(true);
+        const at::Tensor with_gradients = value_of(distribution, broken).detach();
+        CHECK(at::isfinite(values).any().item<bool>() == at::isfinite(with_gradients).any().item<bool>());
+        return at::isfinite(values).any().item<bool>();
+      };
+      for (const double library : {1e4, infinity, nan}) CHECK_FALSE(is_finite(&CountLogits::log_library, 0, library));
+      for (const std::int64_t gene : {0, 150, 204}) {
+        CHECK_FALSE(is_finite(&CountLogits::scale, gene, infinity));
+        CHECK_FALSE(is_finite(&CountLogits::scale, gene, nan));
+      }
+    }
+  });
+}
+
 TEST_CASE("counts: a share that underflows is exactly 0, and a count there is what the scalar kernels make of it") {
   Inputs in = make_inputs(5, 37, /*theta_by_cell=*/false, at::kDouble);
   in.logits.scale.select(1, 3).fill_(-2000);
@@ -265,6 +290,26 @@ TEST_CASE("counts: fractions and explicit zeros are what the scalar kernels make
     with_zero.x = CellMatrix(rows, 37).dense().to(at::kDouble);
     CHECK(same_bits(log_likelihood(distribution, CellMatrix(rows, 37), in.logits), value_of(distribution, with_zero)));
   }
+}
+
+TEST_CASE("counts: of several draws a cell, wherever a thread begins, too") {
+  const int n_threads = at::get_num_threads();
+  constexpr std::int64_t n_cells = 41, n_draws = 13;
+  for (const bool theta_by_row : {false, true}) {
+    const Inputs in = make_inputs(n_cells * n_draws, 90, theta_by_row, at::kFloat);
+    const CellMatrix cells = in.x.narrow(0, 0, n_cells);
+    for (const bool theta_of_cells : {false, theta_by_row}) {
+      CountLogits logits = in.logits;
+      if (theta_of_cells) logits.log_theta = logits.log_theta.narrow(0, 0, n_cells);
+      for (const CountDistribution distribution : all_distributions) {
+        at::set_num_threads(1);
+        const at::Tensor serial = log_likelihood(distribution, cells, logits);
+        at::set_num_threads(3);
+        CHECK(same_bits(log_likelihood(distribution, cells, logits), serial));
+      }
+    }
+  }
+  at::set_num_threads(n_threads);
 }
 
 TEST_CASE("counts: several draws of each cell are each what they are alone") {
