@@ -350,11 +350,12 @@ test_that("other models are diagnosed, too", {
         VAE(dataset, n_hidden = 8, n_latent = 2, latent_distribution = "ln", seed = 1),
         VAE(dataset, n_hidden = 8, n_latent = 2, reconstruction_loss = "poisson", seed = 1))) {
         trainer <- train(UnsupervisedTrainer(vae, dataset, train_size = 0.8, frequency = 1), n_epochs = 6, seed = 1)
-        # Enough draws for two seeds to agree: of five each, they were up to 10 % apart.
-        checks <- diagnose(trainer, n_mc_samples = 400, seed = 1)
+        checks <- diagnose(trainer, n_mc_samples = 5, seed = 1)
         expect_identical(checks$check, all_checks)
-        expect_equal(row_of(checks, "held-out likelihood")$value, marginal_ll(test_set(trainer), 400, seed = 9),
-            tolerance = 0.05)
+        # Five draws a cell of a model like this leave a standard deviation of 6 %.
+        estimates <- vapply(1:10, function(seed) marginal_ll(test_set(trainer), 5, seed = seed), 0)
+        found <- row_of(checks, "held-out likelihood")$value
+        expect_lt(abs(found - mean(estimates)), 4 * stats::sd(estimates))
         expect_identical(row_of(checks, "active dimensions")$verdict == "unknown",
             identical(model(trainer)@options$latent_distribution, "ln"))
     }
