@@ -59,8 +59,8 @@ void unmap(const Pages& pages) {
   if (pages.start != nullptr) munmap(pages.start, pages.n_bytes);
 }
 
-// The pages of the result that went last. The first touch of fresh pages takes longer than what is written there; most
-// of these have been touched, and yet the system may take them whenever it is short of memory (MADV_FREE).
+// The pages of the largest result that went. The first touch of fresh pages takes longer than what is written there;
+// most of these have been touched, and yet the system may take them whenever it is short of memory (MADV_FREE).
 Pages spare;
 constexpr std::size_t largest_spare = std::size_t{512} << 20;
 
@@ -71,7 +71,7 @@ void drop_spare() {
 
 void give_back(const Pages& pages) {
 #ifdef MADV_FREE
-  if (pages.start != nullptr && pages.n_bytes <= largest_spare &&
+  if (pages.start != nullptr && pages.n_bytes <= largest_spare && pages.n_bytes >= spare.n_bytes &&
       madvise(pages.start, pages.n_bytes, MADV_FREE) == 0) {
     drop_spare();
     spare = pages;
@@ -81,14 +81,13 @@ void give_back(const Pages& pages) {
   unmap(pages);
 }
 
-// The spare ones, if they are enough; what is too much goes back to the system.
+// So many of the spare ones, if there are enough; the others stay.
 Pages take_spare(std::size_t n_bytes) {
+  n_bytes = in_pages(n_bytes);
   if (spare.n_bytes < n_bytes) return {};
-  const Pages pages = {spare.start, in_pages(n_bytes)};
-  if (spare.n_bytes > pages.n_bytes) {
-    unmap({static_cast<char*>(spare.start) + pages.n_bytes, spare.n_bytes - pages.n_bytes});
-  }
-  spare = {};
+  const Pages pages = {spare.start, n_bytes};
+  spare = {static_cast<char*>(spare.start) + n_bytes, spare.n_bytes - n_bytes};
+  if (spare.n_bytes == 0) spare = {};
   return pages;
 }
 

@@ -5,8 +5,8 @@
 // touches for 320 MB. These vectors are ALTREP ones (R_ext/Altrep.h): R reads, writes, copies and saves them as any
 // other, and they go back to the system when R's collector finds that nobody has them any more; a data.frame's columns
 // one by one. R does not count their bytes, so this does: where too many are waiting, R is asked to collect. The pages
-// of the result that went last, up to 512 MB, wait for the next one, and are the system's should it want them: fresh
-// ones cost more to touch than what is written there.
+// of the largest one that went, up to 512 MB, wait for the next, and are the system's should it want them: fresh ones
+// cost more to touch than what is written there.
 //
 // Small results and short columns get R's own vectors, as does every result on systems other than Linux. The package's
 // library stays loaded when its namespace is not: R could not read these vectors without it.
