@@ -28,7 +28,7 @@ slow_blas_gflops <- 5
 
 .onAttach <- function(libname, pkgname) {
     said <- tryCatch({
-        kernels <- if (has_onednn_products_cpp()) "" else core(faster_openblas_kernels_cpp())
+        kernels <- if (core(has_onednn_products_cpp())) "" else core(faster_openblas_kernels_cpp())
         blas_advice(core(matrix_product_gflops_cpp()), kernels)
     }, error = function(e) NULL)
     if (!is.null(said)) packageStartupMessage(said)

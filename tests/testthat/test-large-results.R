@@ -99,7 +99,7 @@ test_that("a loop that drops its results does not pile them up", {
     expect_lt(most, 2^30 + 2^25)
 })
 
-test_that("the memory of a result that went is the next one's, whatever its size, and of one alone", {
+test_that("results that share the pages of one that went keep their numbers apart", {
     skip_if_not(on_linux)
     before <- collected()
     reference <- lapply(columns(seed = 3), plain)
@@ -107,7 +107,7 @@ test_that("the memory of a result that went is the next one's, whatever its size
         dropped <- generate(post, n_samples = 14, seed = 3) # 32 MB
         rm(dropped)
         expect_equal(collected(), before)
-        one <- columns(seed = 3) # 4.6 MB, of the same pages
+        one <- columns(seed = 3) # 4.6 MB, a part of those pages
         two <- columns(seed = 4)
         three <- columns(seed = 3)
         expect_identical(lapply(one, plain), reference)
