@@ -281,3 +281,7 @@ mapped_bytes_cpp <- function() {
     .Call(`_rscvi_mapped_bytes_cpp`)
 }
 
+spare_bytes_cpp <- function() {
+    .Call(`_rscvi_spare_bytes_cpp`)
+}
+

@@ -857,6 +857,15 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// spare_bytes_cpp
+double spare_bytes_cpp();
+RcppExport SEXP _rscvi_spare_bytes_cpp() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(spare_bytes_cpp());
+    return rcpp_result_gen;
+END_RCPP
+}
 
 static const R_CallMethodDef CallEntries[] = {
     {"_rscvi_classifier_new_cpp", (DL_FUNC) &_rscvi_classifier_new_cpp, 2},
@@ -929,6 +938,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_rscvi_faster_openblas_kernels_cpp", (DL_FUNC) &_rscvi_faster_openblas_kernels_cpp, 0},
     {"_rscvi_cuda_is_available_cpp", (DL_FUNC) &_rscvi_cuda_is_available_cpp, 0},
     {"_rscvi_mapped_bytes_cpp", (DL_FUNC) &_rscvi_mapped_bytes_cpp, 0},
+    {"_rscvi_spare_bytes_cpp", (DL_FUNC) &_rscvi_spare_bytes_cpp, 0},
     {NULL, NULL, 0}
 };
 

@@ -7,12 +7,11 @@
 #include <cstdint>
 #include <memory>
 
-#if defined(__linux__)
-#include <sys/mman.h>
+#include "spare_pages.h"
+
+#if RSCVI_MAPS_MEMORY
 #include <unistd.h>
-#define RSCVI_MAPS_MEMORY 1
-#else
-#define RSCVI_MAPS_MEMORY 0
+#include <sys/mman.h>
 #endif
 
 namespace rscvi::glue {
@@ -34,73 +33,21 @@ void collect() {
 
 #if RSCVI_MAPS_MEMORY
 
-// Memory from the system, in pages of 2 MB where it has them.
-struct Pages {
-  void* start = nullptr;
-  std::size_t n_bytes = 0;
-};
-
-std::size_t in_pages(std::size_t n_bytes) {
-  static const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  return (n_bytes + page - 1) / page * page;
-}
-
-Pages map_pages(std::size_t n_bytes) {
-  n_bytes = in_pages(n_bytes);
-  void* start = mmap(nullptr, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (start == MAP_FAILED) return {};
-#ifdef MADV_HUGEPAGE
-  madvise(start, n_bytes, MADV_HUGEPAGE);  // a hint: it may fail
-#endif
-  return {start, n_bytes};
-}
-
-void unmap(const Pages& pages) {
-  if (pages.start != nullptr) munmap(pages.start, pages.n_bytes);
-}
-
-// The pages of the largest result that went. The first touch of fresh pages takes longer than what is written there;
-// most of these have been touched, and yet the system may take them whenever it is short of memory (MADV_FREE).
-Pages spare;
-constexpr std::size_t largest_spare = std::size_t{512} << 20;
-
-void drop_spare() {
-  unmap(spare);
-  spare = {};
-}
-
-void give_back(const Pages& pages) {
-#ifdef MADV_FREE
-  if (pages.start != nullptr && pages.n_bytes <= largest_spare && pages.n_bytes >= spare.n_bytes &&
-      madvise(pages.start, pages.n_bytes, MADV_FREE) == 0) {
-    drop_spare();
-    spare = pages;
-    return;
-  }
-#endif
-  unmap(pages);
-}
-
-// So many of the spare ones, if there are enough; the others stay.
-Pages take_spare(std::size_t n_bytes) {
-  n_bytes = in_pages(n_bytes);
-  if (spare.n_bytes < n_bytes) return {};
-  const Pages pages = {spare.start, n_bytes};
-  spare = {static_cast<char*>(spare.start) + n_bytes, spare.n_bytes - n_bytes};
-  if (spare.n_bytes == 0) spare = {};
-  return pages;
+SparePages& spare_pages() {
+  static SparePages spare(std::size_t{512} << 20);
+  return spare;
 }
 
 class Mapping {
  public:
-  explicit Mapping(std::size_t n_bytes) : pages_(take_spare(n_bytes)) {
+  explicit Mapping(std::size_t n_bytes) : pages_(spare_pages().take(n_bytes)) {
     if (pages_.start == nullptr) pages_ = map_pages(n_bytes);
   }
-  ~Mapping() { give_back(pages_); }
+  ~Mapping() { spare_pages().add(pages_); }
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
 
-  char* start() const { return static_cast<char*>(pages_.start); }
+  char* start() const { return pages_.start; }
 
  private:
   Pages pages_;
@@ -139,6 +86,8 @@ struct Slice {
   R_xlen_t length;
   std::size_t n_bytes;
 };
+
+std::size_t spare_size() { return spare_pages().n_bytes(); }
 
 R_altrep_class_t numbers_class, integers_class;
 
@@ -185,7 +134,7 @@ std::shared_ptr<Result> map_for(SEXPTYPE type, R_xlen_t n) {
   auto result = std::make_shared<Result>(n_bytes);
   if (result->mapping.start() == nullptr) {
     collect();
-    drop_spare();
+    spare_pages().drop_all();
     result = std::make_shared<Result>(n_bytes);
   }
   return result->mapping.start() != nullptr ? result : nullptr;
@@ -223,6 +172,7 @@ Rcpp::List columns_in(const std::shared_ptr<Result>& result, R_xlen_t n_columns,
 #else
 
 struct Result {};
+std::size_t spare_size() { return 0; }
 void register_classes(DllInfo*) {}
 std::shared_ptr<Result> map_for(SEXPTYPE, R_xlen_t) { return nullptr; }
 SEXP vector_in(const std::shared_ptr<Result>&, SEXPTYPE, R_xlen_t, R_xlen_t, SEXP) { return R_NilValue; }
@@ -252,6 +202,7 @@ Rcpp::List large_columns(R_xlen_t n_columns, R_xlen_t n, std::vector<double*>& c
 }
 
 double mapped_bytes() { return static_cast<double>(bytes_in_use); }
+double spare_bytes() { return static_cast<double>(spare_size()); }
 
 }  // namespace rscvi::glue
 
@@ -260,3 +211,6 @@ void register_large_results(DllInfo* dll) { rscvi::glue::register_classes(dll); 
 
 // [[Rcpp::export(rng = false)]]
 double mapped_bytes_cpp() { return rscvi::glue::mapped_bytes(); }
+
+// [[Rcpp::export(rng = false)]]
+double spare_bytes_cpp() { return rscvi::glue::spare_bytes(); }

@@ -26,5 +26,7 @@ Rcpp::List large_columns(R_xlen_t n_columns, R_xlen_t n, std::vector<double*>& c
 
 // Bytes of them that R has not given back yet.
 double mapped_bytes();
+// Bytes that no result is in, kept for the next ones.
+double spare_bytes();
 
 }  // namespace rscvi::glue
