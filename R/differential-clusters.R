@@ -56,7 +56,7 @@ setMethod("one_vs_all_degenes", "Posterior", function(
 ) {
     file <- check_output_file(output_file, save_dir, filename)
     settings <- check_contrast_settings(mode, use_permutation, M_permutation, change_fn, m1_domain_fn, delta,
-        cred_interval_lvls, pseudocounts, fdr_target, may_be_auto = TRUE)
+        cred_interval_lvls, pseudocounts, fdr_target, may_be_of_data = TRUE)
     batches <- check_decoded_batches(NULL, "batchid", use_observed_batches, post)
     n_samples <- check_n_samples(n_samples, NULL, NULL, length(batches))
     min_cells <- check_count(min_cells, "min_cells", lower = 0L)
@@ -102,7 +102,7 @@ setMethod("within_cluster_degenes", "Posterior", function(
 ) {
     file <- check_output_file(output_file, save_dir, filename)
     settings <- check_contrast_settings(mode, use_permutation, M_permutation, change_fn, m1_domain_fn, delta,
-        cred_interval_lvls, pseudocounts, fdr_target, may_be_auto = TRUE)
+        cred_interval_lvls, pseudocounts, fdr_target, may_be_of_data = TRUE)
     batches1 <- check_decoded_batches(batch1, "batch1", use_observed_batches, post)
     batches2 <- check_decoded_batches(batch2, "batch2", use_observed_batches, post)
     n_samples <- check_n_samples(n_samples, NULL, NULL, max(length(batches1), length(batches2)))

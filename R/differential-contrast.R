@@ -88,7 +88,7 @@ check_sample_batch <- function(x, arg, n) {
 
 # Everything about the test that does not depend on the samples.
 check_contrast_settings <- function(mode, use_permutation, M_permutation, change_fn, m1_domain_fn, delta,
-                                    cred_interval_lvls, pseudocounts, fdr_target, may_be_auto = FALSE) {
+                                    cred_interval_lvls, pseudocounts, fdr_target, may_be_of_data = FALSE) {
     mode <- check_choice(mode, "mode", c("vanilla", "change"))
     use_permutation <- check_flag(use_permutation, "use_permutation")
     exact <- is.numeric(M_permutation) && identical(as.numeric(M_permutation), Inf)
@@ -113,16 +113,19 @@ check_contrast_settings <- function(mode, use_permutation, M_permutation, change
         change_fn = change_fn, m1_domain_fn = m1_domain_fn, custom = custom,
         delta = if (is.null(delta)) 0.5 else check_number(delta, "delta", lower = 0),
         levels = as.numeric(cred_interval_lvls), fdr_target = fdr_target,
-        pseudocount = check_pseudocount(pseudocounts, may_be_auto)
+        pseudocount = check_pseudocount(pseudocounts, may_be_of_data)
     )
 }
 
-check_pseudocount <- function(x, may_be_auto) {
+# Found from the data: see with_pseudocount().
+data_pseudocounts <- c("auto", "detection")
+
+check_pseudocount <- function(x, may_be_of_data) {
     if (is.null(x)) return(0)
-    if (may_be_auto && identical(x, "auto")) return(x)
+    if (may_be_of_data && length(x) == 1L && x %in% data_pseudocounts) return(x)
     if (is.character(x)) {
-        abort_rscvi("{.arg pseudocounts} must be a number of at least 0{if (may_be_auto) ', or \"auto\"'}, not
-            {describe_value(x)}.")
+        abort_rscvi("{.arg pseudocounts} must be a number of at least 0{if (may_be_of_data) ', \"auto\" or
+            \"detection\"'}, not {describe_value(x)}.")
     }
     check_number(x, "pseudocounts", lower = 0, upper_open = TRUE)
 }

@@ -145,19 +145,12 @@ setMethod("differential_expression_score", "SCVIEnsemble", function(
             cred_interval_lvls, pseudocounts, fdr_target, group1, group2, seed = (seed + k - 1) %% .Machine$integer.max)
         table[genes, , drop = FALSE]
     }))
-    combine_fits(tables, mode, fdr_target)
+    combine_fits(tables)
 })
 
-least_called_proba <- 0.95
-least_called_bayes_factor <- 3
-
 # `tables`: one a fit, all with the same genes in the same order.
-combine_fits <- function(tables, mode, fdr_target) {
-    called <- vapply(tables, function(table) {
-        if (!is.null(fdr_target)) return(table[[paste0("is_de_fdr_", fdr_target)]])
-        if (mode == "change") table$proba_de >= least_called_proba else
-            abs(table$bayes_factor) > least_called_bayes_factor
-    }, logical(nrow(tables[[1L]])))
+combine_fits <- function(tables) {
+    called <- vapply(tables, is_called, logical(nrow(tables[[1L]])))
     dim(called) <- c(nrow(tables[[1L]]), length(tables))
     table <- tables[[1L]]
     for (column in names(table)) {
@@ -167,7 +160,7 @@ combine_fits <- function(tables, mode, fdr_target) {
     }
     table$n_called <- as.integer(rowSums(called, na.rm = TRUE))
     table$n_fits <- length(tables)
-    evidence <- if (mode == "change") table$proba_de else abs(table$bayes_factor)
+    evidence <- if (is.null(table$proba_de)) abs(table$bayes_factor) else table$proba_de
     table[order(-table$n_called, -evidence, method = "radix"), , drop = FALSE]
 }
 

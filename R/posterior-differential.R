@@ -46,10 +46,11 @@ contrast_populations <- function(post, population1, population2, settings, seed)
 #'   With the same batches on both sides, samples are paired within batches: what differs is then not the batch.
 #' @param use_observed_batches decode each cell as the batch that it was observed in, instead.
 #' @param n_samples number of samples of each population, over all its batches.
-#' @param pseudocounts added to both scales before the logarithm; `NULL`: 0, as in scvi 0.6.8. `"auto"`: what the model
-#'   gives to genes that are not there: of the genes without any count in a population, the largest sampled scale
-#'   each, and of these the 90th percentile; the larger of the two populations', and at least 1e-10. See "Genes with
-#'   next to no counts".
+#' @param pseudocounts added to both scales before the logarithm; `NULL`: 0, as in scvi 0.6.8. `"detection"`: 3 divided
+#'   by the number of counts of the population with fewer, the largest share of a gene of which nothing may be seen
+#'   there (rule of three: with 95 % confidence). `"auto"`: what the model gives to genes that are not there: of the
+#'   genes without any count in a population, the largest sampled scale each, and of these the 90th percentile; the
+#'   larger of the two populations', and at least 1e-10. See "Genes with next to no counts".
 #' @param group1,group2 in place of `idx1` and `idx2`: names of labels. Without `group2`: all cells that are not of
 #'   `group1`.
 #' @param all_stats add the raw statistics.
@@ -65,16 +66,22 @@ contrast_populations <- function(post, population1, population2, settings, seed)
 #'   [confounded].
 #' @seealso [scvi_ensemble()] for what several fits agree on, [diagnose()] for whether to believe one.
 #' @section Genes with next to no counts: what a model says of such a gene is a guess, and a ratio of two guesses can be
-#'   anything. In change mode without a pseudocount they fill the list: on two cell types of worm_l2 (5,340 cells, the
-#'   1,000 genes with most counts and 1,000 at random, 30 epochs), 281 genes were called at a false discovery rate of 5
-#'   %, 128 of them with a mean count below .05 in both types. With `pseudocounts = "auto"` none of these was called;
-#'   nor were others, 3 genes in all: it is cautious. On [example_pbmc()], CD14+ monocytes, `stim` against `ctrl`, where
-#'   all genes are well expressed, the first 30 genes held 16 to 21 of the first 30 by Wilcoxon's test without, and 23
-#'   to 25 with it (60 epochs, one seed of each of two models). **Use it in change mode**; look at `raw_mean1` and
-#'   `raw_mean2` in any case. One count in 10,000, `pseudocounts = 1e-4`, lies between: on the same cells with
-#'   [runSCVI()]'s settings, three seeds, the first 30 genes held 17 or 18 of Wilcoxon's without, 20 or 21 with 1e-4,
-#'   and 25 to 27 with `"auto"`; 150 to 192, 102 to 134, and 12 to 32 genes had a `proba_de` above .95, and of those of
-#'   two seeds both had .81, .82, and .54 on average.
+#'   anything. In change mode without a pseudocount they fill the list. Two cell types of worm_l2 (842 and 443 cells,
+#'   5,000 genes, a median of 93 counts a cell, [runSCVI()]'s settings for 30 epochs, one seed): genes called at a false
+#'   discovery rate of 5 %, and those of them with a mean count below .05 in both types,
+#'
+#'   | `pseudocounts` | called | of next to no counts |
+#'   |:---------------|-------:|---------------------:|
+#'   | `NULL` | 997 | 686 |
+#'   | `"detection"` | 212 | 59 |
+#'   | `1e-4` | 99 | 4 |
+#'   | `"auto"` | 3 | 0 |
+#'
+#'   **Use `"detection"` in change mode**, and read the list in the order of [top_genes()]: on [example_pbmc()], CD14+
+#'   monocytes, `ctrl` against `stim`, where it makes next to no difference otherwise, its first 30 genes held 20 of the
+#'   first 30 by Wilcoxon's test with each of three seeds, those of the table itself 17 to 19. `"auto"` is cautious: it
+#'   calls few genes, and seeds agree less on which. Look at `raw_mean1` and `raw_mean2` in any case. More is in
+#'   `bench/QUALITY.md` in the source, "Contrasts".
 #' @section Memory: genes, or samples, are decoded a few at a time; what is kept of a sample is its last hidden layer.
 #' @section Differences from scvi 0.6.8: the posterior is left as it was (there, later methods work on the cells that
 #'   were drawn here); populations that overlap, and cells or batches that do not exist, are errors; ties keep the order
@@ -109,7 +116,7 @@ setMethod("get_bayes_factors", "Posterior", function(
     batches1 <- check_decoded_batches(batchid1, "batchid1", use_observed_batches, post)
     batches2 <- check_decoded_batches(batchid2, "batchid2", use_observed_batches, post)
     settings <- check_contrast_settings(mode, use_permutation, M_permutation, change_fn, m1_domain_fn, delta,
-        cred_interval_lvls, pseudocounts, fdr_target, may_be_auto = TRUE)
+        cred_interval_lvls, pseudocounts, fdr_target, may_be_of_data = TRUE)
     n_samples <- check_n_samples(n_samples, NULL, NULL, max(length(batches1), length(batches2)))
     if (is.null(batchid1) && is.null(batchid2) && !use_observed_batches) {
         report_confounding(post, list(cells$first), list(cells$second))
@@ -127,21 +134,27 @@ split_seed <- function(seed, n) {
     (resolve_seed(seed) + seq_len(n) * 1000003) %% 2^52
 }
 
-# The settings of one comparison: "auto" becomes a number.
+# The settings of one comparison: a pseudocount from the data becomes a number.
 with_pseudocount <- function(settings, post, first, second, population1, population2) {
-    if (!identical(settings$pseudocount, "auto")) return(settings)
-    if (!settings$change) {  # nothing has a logarithm taken
-        settings$pseudocount <- 0
-        return(settings)
+    if (is.numeric(settings$pseudocount)) return(settings)
+    counts_of <- function(these) post@gene_dataset@counts[, post@indices[these], drop = FALSE]
+    settings$pseudocount <- if (!settings$change) {
+        0 # nothing has a logarithm taken
+    } else if (settings$pseudocount == "auto") {
+        max(1e-10, silent_scale(counts_of(first), population1), silent_scale(counts_of(second), population2))
+    } else {
+        # Rule of three: of a share of 3 / n, one or more of n counts are seen with a probability of 1 - exp(-3) = .95.
+        total_of <- function(these) sum(cell_totals(post@gene_dataset)[post@indices[these]])
+        3 / max(1, min(total_of(first), total_of(second)))
     }
-    floor <- 1e-10
-    of_population <- function(these, population) {
-        silent <- which(Matrix::rowSums(post@gene_dataset@counts[, post@indices[these], drop = FALSE]) == 0)
-        largest <- vapply(silent, function(gene) max(core(population_scale_cpp(population, gene, 1L))), numeric(1L))
-        if (length(largest)) stats::quantile(largest, 0.9, names = FALSE) else floor
-    }
-    settings$pseudocount <- max(floor, of_population(first, population1), of_population(second, population2))
     settings
+}
+
+# What the model gives to genes that are not there.
+silent_scale <- function(counts, population) {
+    silent <- which(Matrix::rowSums(counts) == 0)
+    largest <- vapply(silent, function(gene) max(core(population_scale_cpp(population, gene, 1L))), numeric(1L))
+    if (length(largest)) stats::quantile(largest, 0.9, names = FALSE) else 0
 }
 
 #' @rdname differential_expression_score

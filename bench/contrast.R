@@ -22,10 +22,12 @@ wilcoxon <- utils::read.csv(file.path(shared, "reference", "quality", "de_kang_w
 monocyte <- data$labels == "CD14+ Monocytes"
 ctrl <- data$batch == "ctrl"
 share <- data$counts %*% Diagonal(x = 1e4 / colSums(data$counts))
-observed_changes <- function(cells) {
-    of <- function(cells) log2(rowMeans(share[, cells]) + 1e-2)
+observed_changes <- function(cells, pseudocount = 1e-6) {
+    of <- function(cells) log2(rowMeans(share[, cells]) / 1e4 + pseudocount)
     of(cells & ctrl) - of(cells & !ctrl)
 }
+# What "detection" stands for.
+detection <- 3 / min(sum(data$counts[, monocyte & ctrl]), sum(data$counts[, monocyte & !ctrl]))
 correlation <- function(x, y) stats::cor(x, y[names(x)], method = "spearman")
 
 sce <- SingleCellExperiment::SingleCellExperiment(list(counts = data$counts))
@@ -34,9 +36,11 @@ settings <- list(sce, n_epochs = 100, verbose = FALSE)
 if (!is.null(likelihood)) settings$reconstruction_loss <- likelihood
 fit <- function(seed, train_size = 0.9) do.call(runSCVI, c(settings, seed = seed, train_size = train_size))
 compare <- function(post, cells, seed, pseudocounts = NULL) {
-    de <- differential_expression_score(post, cells & ctrl, cells & !ctrl, mode = "change", M_permutation = Inf,
+    differential_expression_score(post, cells & ctrl, cells & !ctrl, mode = "change", M_permutation = Inf,
         pseudocounts = pseudocounts, fdr_target = 0.05, seed = seed)
-    de[order(-de$proba_de, -abs(de$lfc_median)), ]
+}
+overlaps <- function(tables, sorted = identity) {
+    vapply(tables, function(de) mean(rownames(sorted(de))[1:30] %in% wilcoxon), 0)
 }
 changes <- function(de) stats::setNames(de$lfc_mean, rownames(de))
 jaccard <- function(sets) {
@@ -49,18 +53,22 @@ jaccard <- function(sets) {
 say <- function(what, x, digits = 3L) cat(sprintf("%-48s %s\n", what, paste(signif(x, digits), collapse = "  ")))
 
 posts <- lapply(seeds, function(seed) posterior(fit(seed)))
-# 1e-6 is that of the observed changes.
-for (pseudocounts in list(NULL, 1e-6, 1e-4, "auto")) {
+for (pseudocounts in list(NULL, 1e-6, "detection", 1e-4, "auto")) {
     cat("\npseudocounts: ", if (is.null(pseudocounts)) "none" else format(pseudocounts), "\n", sep = "")
     tables <- Map(compare, posts, list(monocyte), seeds, list(pseudocounts))
     called <- lapply(tables, function(de) rownames(de)[de$proba_de > 0.95])
     of_fdr <- lapply(tables, function(de) rownames(de)[de$is_de_fdr_0.05])
-    say("overlap of the first 30 with Wilcoxon's", vapply(tables, function(de) {
-        mean(rownames(de)[1:30] %in% wilcoxon)
-    }, 0))
+    say("overlap of the first 30 with Wilcoxon's", overlaps(tables))
+    say("of the first 30 of top_genes()", overlaps(tables, top_genes))
     say("Spearman's correlation of lfc with the observed", vapply(tables, function(de) {
         correlation(changes(de), observed_changes(monocyte))
     }, 0))
+    same <- if (identical(pseudocounts, "detection")) detection else pseudocounts
+    if (is.numeric(same)) {
+        say("the same, of observed ones with this pseudocount", vapply(tables, function(de) {
+            correlation(changes(de), observed_changes(monocyte, same))
+        }, 0))
+    }
     say("genes with proba_de > .95", lengths(called))
     say("Jaccard index between seeds", jaccard(called))
     say("genes on the list of FDR .05", lengths(of_fdr))
