@@ -16,7 +16,7 @@
 #' @param batch1,batch2 for `within_cluster_degenes()`: batches to decode each side as, see `batchid1` in
 #'   [differential_expression_score()].
 #' @param use_observed_batches,n_samples,use_permutation,M_permutation,mode,change_fn,m1_domain_fn,delta,cred_interval_lvls,pseudocounts,fdr_target,seed
-#'   see [differential_expression_score()]; `pseudocounts = "auto"` is estimated for each cluster.
+#'   see [differential_expression_score()]; `"detection"` and `"auto"` pseudocounts are found for each comparison.
 #' @param output_file write the tables to `save_dir`, as `differential_expression.<filename>.xlsx` with one sheet a
 #'   cluster (needs the package openxlsx).
 #' @param save_dir,filename see `output_file`. The directory must exist.

@@ -30,7 +30,7 @@
 #'   differential expression.
 #' @param delta \eqn{\delta}, at least 0; `NULL` is 0.5.
 #' @param cred_interval_lvls levels of credible intervals, each in (0, 1).
-#' @param pseudocounts c, at least 0; `NULL` is 0, as in scvi 0.6.8.
+#' @param pseudocounts c, a number of at least 0; `NULL` is 0, as in scvi 0.6.8.
 #' @param fdr_target `NULL`, or a false discovery rate in (0, 1): adds a column `is_de_fdr_<target>`, `TRUE` for the
 #'   largest set of genes, taken by falling `proba_de`, whose posterior expected false discovery rate, the mean of
 #'   `proba_not_de` over the set, is at most the target. For `mode = "change"`.

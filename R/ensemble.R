@@ -39,7 +39,7 @@
 #'     n_hidden = 16, seed = 1)
 #' ensemble
 #' de <- differential_expression_score(ensemble, group1 = "B cells", group2 = "CD4 T cells", mode = "change",
-#'     pseudocounts = "auto", fdr_target = 0.05, n_samples = 200, seed = 1)
+#'     pseudocounts = "detection", fdr_target = 0.05, n_samples = 200, seed = 1)
 #' head(de[c("proba_de", "lfc_mean", "n_called", "n_fits")])
 #' @name scvi_ensemble
 NULL

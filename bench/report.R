@@ -98,11 +98,15 @@ million_lines <- function(million) {
 }
 
 machine_lines <- function(versions, options) {
-    cpu <- grep("^model name", readLines("/proc/cpuinfo"), value = TRUE)
+    # Some names stand for several generations of processors: numbers tell them apart.
+    cpu <- vapply(c("model name", "cpu family", "model"), function(field) {
+        trimws(sub("^[^:]*:", "", grep(paste0("^", field, "\\s*:"), readLines("/proc/cpuinfo"), value = TRUE)[1L]))
+    }, "")
     memory <- as.numeric(gsub("[^0-9]", "", readLines("/proc/meminfo", 1L))) * 1024
     kernels <- Sys.getenv("OPENBLAS_CORETYPE")
     c(sprintf("* %s, `%s`", format(Sys.Date()), paste(c("Rscript bench/run.R", commandArgs(TRUE)), collapse = " ")),
-        sprintf("* %s, %d cores, %.0f GB of memory; %s", trimws(sub("^[^:]*:", "", cpu[1L])), parallel::detectCores(),
+        sprintf("* %s%s, %d cores, %.0f GB of memory; %s", cpu[1L],
+            if (anyNA(cpu)) "" else sprintf(" (family %s, model %s)", cpu[2L], cpu[3L]), parallel::detectCores(),
             memory / 1e9, utils::sessionInfo()$running),
         paste("*", versions),
         if (nzchar(kernels)) sprintf("* OPENBLAS_CORETYPE=%s for all of them, see `?rscvi`", kernels),

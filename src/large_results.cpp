@@ -10,8 +10,8 @@
 #include "spare_pages.h"
 
 #if RSCVI_MAPS_MEMORY
-#include <unistd.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 namespace rscvi::glue {
@@ -33,8 +33,9 @@ void collect() {
 
 #if RSCVI_MAPS_MEMORY
 
+// Never destroyed: a result may come back while the process ends.
 SparePages& spare_pages() {
-  static SparePages spare(std::size_t{512} << 20);
+  static SparePages& spare = *new SparePages(std::size_t{512} << 20);
   return spare;
 }
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <new>
 #include <numeric>
 
 namespace rscvi::glue {
@@ -45,21 +46,22 @@ Pages SparePages::take(std::size_t n_bytes) {
     if (it->second >= n_bytes && (best == stretches_.end() || is_shorter(*it, *best))) best = it;
   }
   if (best == stretches_.end()) return {};
-  const Pages whole = {best->first, best->second};
-  stretches_.erase(best);
-  if (whole.n_bytes > n_bytes) stretches_.emplace(whole.start + n_bytes, whole.n_bytes - n_bytes);
-  return {whole.start, n_bytes};
+  best->second -= n_bytes;
+  const Pages end = {best->first + best->second, n_bytes};
+  if (best->second == 0) stretches_.erase(best);
+  return end;
 }
 
 void SparePages::add(Pages pages) {
   if (pages.start == nullptr) return;
 #ifdef MADV_FREE
-  if (madvise(pages.start, pages.n_bytes, MADV_FREE) == 0) {
-    join(pages);
-    while (n_bytes() > most_bytes_) {
-      drop(std::min_element(stretches_.begin(), stretches_.end(), is_shorter<Stretches::value_type>));
+  if (pages.n_bytes <= most_bytes_ && madvise(pages.start, pages.n_bytes, MADV_FREE) == 0) {
+    try {
+      join(pages);
+    } catch (const std::bad_alloc&) {
+      return unmap(pages);
     }
-    return;
+    return shorten();
   }
 #endif
   unmap(pages);
@@ -76,20 +78,34 @@ std::size_t SparePages::n_bytes() const {
 
 // What lies side by side is one stretch, as it was before a part of it was taken.
 void SparePages::join(Pages pages) {
-  const auto next = stretches_.find(pages.start + pages.n_bytes);
-  if (next != stretches_.end()) {
-    pages.n_bytes += next->second;
-    stretches_.erase(next);
-  }
-  const auto after = stretches_.lower_bound(pages.start);
-  if (after != stretches_.begin()) {
-    const auto before = std::prev(after);
+  auto joined = stretches_.emplace(pages.start, pages.n_bytes).first;
+  if (joined != stretches_.begin()) {
+    const auto before = std::prev(joined);
     if (before->first + before->second == pages.start) {
       before->second += pages.n_bytes;
-      return;
+      stretches_.erase(joined);
+      joined = before;
     }
   }
-  stretches_.emplace(pages.start, pages.n_bytes);
+  const auto after = std::next(joined);
+  if (after != stretches_.end() && joined->first + joined->second == after->first) {
+    joined->second += after->second;
+    stretches_.erase(after);
+  }
+}
+
+// The shortest stretches, or a part of one, go back to the system where there are too many pages.
+void SparePages::shorten() {
+  for (std::size_t now = n_bytes(); now > most_bytes_; now = n_bytes()) {
+    const std::size_t too_much = now - most_bytes_;
+    const auto shortest = std::min_element(stretches_.begin(), stretches_.end(), is_shorter<Stretches::value_type>);
+    if (shortest->second <= too_much) {
+      drop(shortest);
+    } else {
+      shortest->second -= too_much;
+      unmap({shortest->first + shortest->second, too_much});
+    }
+  }
 }
 
 void SparePages::drop(Stretches::iterator stretch) {

@@ -29,7 +29,8 @@ void unmap(const Pages& pages);
 // Of one thread.
 class SparePages {
  public:
-  explicit SparePages(std::size_t most_bytes) : most_bytes_(most_bytes) {}
+  explicit SparePages(std::size_t most_bytes) : most_bytes_(most_bytes) {}  // whole pages
+  ~SparePages() { drop_all(); }
   SparePages(const SparePages&) = delete;
   SparePages& operator=(const SparePages&) = delete;
 
@@ -37,7 +38,8 @@ class SparePages {
   Pages take(std::size_t n_bytes);
 
   // From map_pages() or take(). The system may still take them when it is short of memory (MADV_FREE); they hold
-  // anything when they are taken. If there are too many now, the shortest stretches go back to the system.
+  // anything when they are taken. What is too much goes back to the system: `pages` that are more than most_bytes by
+  // themselves, or of all that there are then the shortest stretches.
   void add(Pages pages);
 
   void drop_all();
@@ -46,6 +48,7 @@ class SparePages {
  private:
   using Stretches = std::map<char*, std::size_t>;  // bytes by start; none touches another
   void join(Pages pages);
+  void shorten();
   void drop(Stretches::iterator stretch);
 
   std::size_t most_bytes_;

@@ -122,7 +122,8 @@ test_that("an automatic pseudocount is the model's level of genes that are not t
     z <- which(label_of(post) == "z")
     population <- sample_population(post, z, 200L, 1:2, 1)
     estimate <- function(post, first, second, how = "auto") {
-        with_pseudocount(list(pseudocount = how, change = TRUE), post, first, second, population, population)$pseudocount
+        settings <- list(pseudocount = how, change = TRUE)
+        with_pseudocount(settings, post, first, second, population, population)$pseudocount
     }
     # All genes are expressed here: the floor.
     expect_equal(estimate(post, z, z), 1e-10)
@@ -153,7 +154,9 @@ test_that("an automatic pseudocount is the model's level of genes that are not t
     expect_equal(estimate(post, z, 1:10, "detection"), 3 / fewer)
     expect_equal(estimate(post, 1:10, z, "detection"), 3 / fewer)
     expect_equal(1 - (1 - 3 / fewer)^fewer, 0.95, tolerance = 0.01)
-    ask <- function(x) get_bayes_factors(post, z, 1:10, mode = "change", M_permutation = Inf, pseudocounts = x, seed = 1)
+    ask <- function(x) {
+        get_bayes_factors(post, z, 1:10, mode = "change", M_permutation = Inf, pseudocounts = x, seed = 1)
+    }
     expect_identical(ask("detection"), ask(3 / fewer))
     expect_identical(vanilla(pseudocounts = "detection"), vanilla())
     expect_error(one_vs_all_degenes(post, pseudocounts = "many"), "pseudocounts.*\"auto\".*\"many\"",
