@@ -37,12 +37,12 @@
 #' keeps cell types apart; rising slowly, that hold leaves dimensions in use that it would else empty at the start.
 #' @section Evidence: `bench/QUALITY.md` in the source: five data sets, three splits each, option by option. Against
 #'   scvi 0.6.8, \eqn{-\ln p} of held-out cells is 4 to 14 % lower, and below that of a null model ([null_model()]) in
-#'   each of the 15 splits. Of the latent spaces' scores 14 of 18 are at most one standard deviation below scvi's mean,
-#'   or above it, and were 16 with other random numbers; silhouette and purity among neighbours on one data set, and
-#'   k-means on another, are not. In a contrast that was looked at (CD14+ monocytes of [example_pbmc()], `ctrl` against
-#'   `stim`), the genes that two seeds call agree (Jaccard index .78 to .84), and changes of expression correlate with
-#'   those of cells that were not trained on by .85 to .87, those observed in the cells that were by .83 to .84, and
-#'   with scvi 0.6.8's settings by .82 (one seed).
+#'   each of the 15 splits. Of the latent spaces' scores 16 of 18 are at most one standard deviation below scvi's mean,
+#'   or above it (0.6.8's settings, fitted anew: 15 of 18); purity among neighbours on one data set, and the adjusted
+#'   Rand index of k-means on another, are not. In a contrast that was looked at (CD14+ monocytes of [example_pbmc()],
+#'   `ctrl` against `stim`), the genes that two seeds call agree (Jaccard index .84 to .88), and changes of expression
+#'   correlate with those of cells that were not trained on by .85 to .87, those observed in the cells that were by .83
+#'   to .84, and with scvi 0.6.8's settings by .82 (one seed).
 #' @references Svensson V (2020) Droplet scRNA-seq is not zero-inflated. *Nature Biotechnology* 38:147-150.
 #' @seealso [diagnose()], which says of a fit whether it is to be believed.
 #' @name recommended_defaults

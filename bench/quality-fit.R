@@ -52,6 +52,8 @@ watched_cells <- function(train, settings, seed) {
     sort(sample(train, length(train) %/% 10L))
 }
 
+# Fits of a split differ in `seed`, which decides weights, the order of cells, which of them early stopping watches, and
+# all draws.
 fit_quality <- function(data, test, settings, seed, n_epochs) {
     dataset <- rscvi::GeneExpressionDataset(data$counts, batch = data$batch)
     train <- setdiff(seq_len(ncol(data$counts)), test)

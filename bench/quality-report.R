@@ -18,16 +18,18 @@ reference_values <- function(shared, name, metric, method = "VAE") {
 # What a set of options reaches on a data set, seed by seed, and the goals that it misses.
 summarise_set <- function(results, shared) {
     name <- results$data[1L]
+    # Of each split, the mean of its fits.
     value <- function(metric) {
         rows <- results[results$metric == metric, ]
-        stats::setNames(rows$value, rows$seed)
+        if (nrow(rows)) vapply(split(rows$value, rows$seed), mean, 0)
     }
+    of_every_fit <- function(metric) results$value[results$metric == metric]
     log_p <- value("test_neg_marginal_ll")
     seeds <- names(log_p)
     before <- reference_values(shared, name, "test_neg_marginal_ll")[seeds]
     change <- mean(log_p) / mean(before) - 1
-    bias <- value("library_bias")
-    spread <- value("library_sd")
+    bias <- of_every_fit("library_bias")
+    spread <- of_every_fit("library_sd")
     over_null <- log_p - value("null_nll")
     wanted <- wanted_change[[name]]
     missed <- c(
@@ -45,8 +47,8 @@ summarise_set <- function(results, shared) {
         lost <- mean(value(metric)) < mean(reference) - stats::sd(reference)
         if (lost) missed <- c(missed, structure_metrics[[metric]])
     }
-    list(data = name, options = results$options[1L], seeds = seeds, log_p = log_p, change = change,
-        over_null = over_null, elbo = value("test_neg_elbo"), bias = bias, sd = spread,
+    list(data = name, options = results$options[1L], seeds = seeds, n_fits = length(bias), log_p = log_p,
+        change = change, over_null = over_null, elbo = value("test_neg_elbo"), bias = bias, sd = spread,
         scores = scores, structure = structure, missed = missed)
 }
 
@@ -60,7 +62,7 @@ table_row <- function(s) {
         if (is.null(s$structure[[m]])) "" else sprintf("%.3f", s$structure[[m]])
     }, "")
     worst <- function(x) x[[which.max(abs(x))]]
-    paste0("| ", paste(c(s$options, length(s$seeds), plus_minus(s$log_p), sprintf("%+.1f %%", 100 * s$change),
+    paste0("| ", paste(c(s$options, s$n_fits, plus_minus(s$log_p), sprintf("%+.1f %%", 100 * s$change),
         sprintf("%+.0f", max(s$over_null)), plus_minus(s$elbo), sprintf("%+.2f", worst(s$bias)),
         sprintf("%.2f", max(s$sd)), structure, if (length(s$missed)) toString(s$missed) else "none"),
         collapse = " | "), " |")
@@ -81,7 +83,7 @@ data_table <- function(summaries, shared, name) {
     mine <- Filter(function(s) s$data == name, summaries)
     mine <- mine[order(vapply(mine, function(s) mean(s$change), 0))]
     c(paste0("### ", name), "",
-        paste("| options | seeds | -log p | against 0.6.8 | over null, worst split | -ELBO | library mean | library sd",
+        paste("| options | fits | -log p | against 0.6.8 | over null, worst split | -ELBO | library mean | library sd",
             "| silhouette | kNN purity | NMI | ARI | batch entropy | goals missed |"),
         paste0("|", strrep("---|", 14L)), reference_row(shared, name), vapply(mine, table_row, ""), "")
 }
@@ -93,7 +95,7 @@ ranking <- function(summaries) {
         mine <- Filter(function(s) s$options == set, summaries)
         missed <- unlist(lapply(mine, function(s) s$missed))
         must <- grepl("^null|^library", missed)
-        data.frame(options = set, data = length(mine), seeds = min(lengths(lapply(mine, function(s) s$seeds))),
+        data.frame(options = set, data = length(mine), fits = min(vapply(mine, function(s) s$n_fits, 0L)),
             null_or_library = sum(must), structure = sum(missed %in% structure_metrics),
             likelihood = sum(grepl("^-log p", missed)), change = 100 * mean(vapply(mine, function(s) s$change, 0)))
     })
@@ -105,44 +107,54 @@ ranking <- function(summaries) {
 ranking_table <- function(summaries) {
     rows <- ranking(summaries)
     c("### All five", "",
-        "| options | seeds | null or library missed | structure missed | -log p missed | -log p against 0.6.8, mean |",
+        "| options | fits | null or library missed | structure missed | -log p missed | -log p against 0.6.8, mean |",
         "|---|---|---|---|---|---|",
-        sprintf("| %s | %d | %d | %d | %d | %+.1f %% |", rows$options, rows$seeds, rows$null_or_library, rows$structure,
+        sprintf("| %s | %d | %d | %d | %d | %+.1f %% |", rows$options, rows$fits, rows$null_or_library, rows$structure,
             rows$likelihood, rows$change), "")
 }
 
-# What one option more, or one less, changes of the recommended set, on the seeds that both were measured with.
-around_recommended <- function(summaries, base = "recommended") {
+# What options change of a set, on the splits that both were measured on.
+changes_table <- function(summaries, title, base, sets, shown = identity) {
     of <- function(options) {
         found <- Filter(function(s) s$options == options, summaries)
         stats::setNames(found, vapply(found, function(s) s$data, ""))
     }
     before <- of(base)
-    all_options <- vapply(summaries, function(s) s$options, "")
-    data <- setdiff(names(quality_sets), "pbmc3k")
-    sets <- sort(unique(grep(paste0("^", base, "[+]"), all_options, value = TRUE)))
-    sets <- Filter(function(set) all(data %in% names(of(set))), sets)
     cell <- function(s, b) {
-        if (is.null(s)) return("")
         seeds <- intersect(s$seeds, b$seeds)
+        if (length(seeds) == 0L) return("")
         shift <- function(metric) mean(s$scores[[metric]][seeds] - b$scores[[metric]][seeds])
-        sprintf("%+.1f, %+.3f, %+.3f (%d)", mean(s$log_p[seeds] - b$log_p[seeds]), shift("silhouette_label"),
-            shift("knn_purity"), length(seeds))
+        structure <- intersect(c("silhouette_label", "knn_purity"), intersect(names(s$scores), names(b$scores)))
+        changes <- c(sprintf("%+.1f", mean(s$log_p[seeds] - b$log_p[seeds])),
+            sprintf("%+.3f", vapply(structure, shift, 0)))
+        sprintf("%s (%d)", toString(changes), length(seeds))
     }
     missed <- function(these) length(unlist(lapply(these, function(s) s$missed)))
+    data <- names(quality_sets)
     rows <- vapply(sets, function(set) {
         these <- of(set)
-        measured <- intersect(data, names(these))
+        both <- intersect(names(these), names(before))
         cells <- vapply(data, function(d) cell(these[[d]], before[[d]]), "")
-        paste0("| ", paste(c(sub(paste0("^", base), "", set), cells,
-            sprintf("%d (%d)", missed(these[measured]), missed(before[measured]))), collapse = " | "), " |")
+        paste0("| ", paste(c(shown(set), cells, sprintf("%d (%d)", missed(these[both]), missed(before[both]))),
+            collapse = " | "), " |")
     }, "")
-    c("### Around the recommended set", "",
-        "Change of -log p (nats), silhouette and kNN purity; in brackets the number of seeds. Goals missed on these",
-        "data sets, in brackets by the set itself. Options that were measured on all four of them; without pbmc3k,",
-        "which has no labels.", "",
+    c(paste("###", title), "",
+        "Change of -log p (nats), silhouette and kNN purity; in brackets the number of splits. Goals missed on these data",
+        paste0("sets, in brackets by `", base, "` itself."), "",
         paste0("| options | ", paste(data, collapse = " | "), " | goals missed |"),
         paste0("|", strrep("---|", length(data) + 2L)), unname(rows), "")
+}
+
+options_alone <- function(summaries) {
+    sets <- sort(unique(vapply(summaries, function(s) s$options, "")))
+    alone <- sets[!grepl("+", sets, fixed = TRUE) & !sets %in% c("plain", "recommended")]
+    changes_table(summaries, "Each option alone, against plain", "plain", alone)
+}
+
+around_recommended <- function(summaries) {
+    sets <- sort(unique(vapply(summaries, function(s) s$options, "")))
+    changes_table(summaries, "Around the recommended set", "recommended", grep("^recommended[+]", sets, value = TRUE),
+        shown = function(set) sub("^recommended", "", set))
 }
 
 # Puts the tables between the two marks of the file.
@@ -151,7 +163,7 @@ write_report <- function(options) {
     # Runs with other than the protocol's epochs are no part of it.
     results <- results[results$epochs == vapply(quality_sets, function(s) s$epochs, 0L)[results$data], ]
     summaries <- lapply(split(results, paste(results$data, results$options)), summarise_set, shared = options$shared)
-    tables <- c(ranking_table(summaries), around_recommended(summaries),
+    tables <- c(ranking_table(summaries), options_alone(summaries), around_recommended(summaries),
         unlist(lapply(names(quality_sets), function(name) data_table(summaries, options$shared, name))))
     text <- readLines(options$report)
     marks <- grep("^<!-- (tables|end of tables) -->$", text)
