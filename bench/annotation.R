@@ -2,10 +2,12 @@
 # and multinomial logistic regression on log-normalised counts (ridge, glmnet, if it is there). ANNOTATION.md has the
 # results.
 #
-#   Rscript bench/annotation.R FOLDER EPOCHS [seeds=3] [labelled=FILE] [drop] [donor=NAME] [batch=COLUMN] [linear]
-#                           [defaults=recommended]
+#   Rscript bench/annotation.R FOLDER EPOCHS [seeds=3] [fits=1] [labelled=FILE] [drop] [donor=NAME] [batch=COLUMN]
+#                           [linear] [defaults=recommended]
 #
-# FOLDER as tests/realdata/make-realdata.R takes it; EPOCHS of the VAE. Seeds count from 0.
+# FOLDER as tests/realdata/make-realdata.R takes it; EPOCHS of the VAE. Seeds count from 0, and decide which cells have
+# labels.
+#   fits      of each seed
 #   labelled  a file name with %d for the seed, holding the 0-based cells whose label is used; otherwise 20 of each
 #             label are drawn at random
 #   donor     the labels of this donor's cells are used instead, and all others are asked for
@@ -26,7 +28,8 @@ given <- function(name, default = NULL) {
     value <- sub("^[a-z]+=", "", grep(paste0("^", name, "="), arguments, value = TRUE))
     if (length(value)) value else default
 }
-seeds <- seq_len(as.integer(given("seeds", 3))) - 1L
+from_0 <- function(n) seq_len(as.integer(n)) - 1L
+runs <- expand.grid(fit = from_0(given("fits", 1)), seed = from_0(given("seeds", 3)))
 
 counts <- methods::as(readMM(gzfile(file.path(folder, "counts.mtx.gz"))), "CsparseMatrix")
 cells <- read.delim(file.path(folder, "cells.tsv"), quote = "")
@@ -58,14 +61,15 @@ logistic_regression <- function(labelled, asked) {
     predict(fit, x[asked, ], s = "lambda.min", type = "class")
 }
 
-scores <- vapply(seeds, function(seed) {
+scores <- vapply(seq_len(nrow(runs)), function(run) {
+    seed <- runs$seed[run]
     labelled <- labelled_cells(seed)
     known <- replace(rep(NA_character_, length(truth)), labelled, truth[labelled])
     asked <- setdiff(which(!is.na(truth)), labelled)
     score <- function(prediction) if (is.null(prediction)) NA else mean(as.character(prediction) == truth[asked])
 
-    settings <- list(sce, batch = batch, n_epochs = n_epochs, seed = seed, verbose = FALSE,
-        defaults = given("defaults", "scvi-0.6.8"))
+    settings <- list(sce, batch = batch, n_epochs = n_epochs, seed = seed + 1000L * runs$fit[run],
+        verbose = FALSE, defaults = given("defaults", "scvi-0.6.8"))
     annotated <- do.call(runSCANVI, c(settings, list(labels = known),
         if ("linear" %in% arguments) list(classifier_parameters = list(n_layers = 0))))
     right <- as.character(annotated$scanvi_label[asked]) == truth[asked]
@@ -80,7 +84,8 @@ scores <- vapply(seeds, function(seed) {
 
     out <- c(SCANVI = mean(right), ECE = calibration / length(asked), `5NN of VAE` = score(vote),
         `logistic regression` = score(logistic_regression(labelled, asked)))
-    cat(sprintf("%s, seed %d: %s\n", basename(folder), seed, paste(names(out), sprintf("%.3f", out), collapse = ", ")))
+    cat(sprintf("%s, seed %d, fit %d: %s\n", basename(folder), seed, runs$fit[run],
+        paste(names(out), sprintf("%.3f", out), collapse = ", ")))
     out
 }, numeric(4))
 cat(sprintf("| %s | %s |\n", basename(folder), paste(sprintf("%.3f", rowMeans(scores)), collapse = " | ")))
