@@ -48,9 +48,9 @@ contrast_populations <- function(post, population1, population2, settings, seed)
 #' @param n_samples number of samples of each population, over all its batches.
 #' @param pseudocounts added to both scales before the logarithm; `NULL`: 0, as in scvi 0.6.8. `"detection"`: 3 divided
 #'   by the number of counts of the population with fewer: of a gene with a larger share, at least one count would be
-#'   seen there with a probability of 95 % (rule of three). `"auto"`: what the model gives to genes that are not there: of the
-#'   genes without any count in a population, the largest sampled scale each, and of these the 90th percentile; the
-#'   larger of the two populations', and at least 1e-10. See "Genes with next to no counts".
+#'   seen there with a probability of 95 % (rule of three). `"auto"`: what the model gives to genes that are not there:
+#'   of the genes without any count in a population, the largest sampled scale each, and of these the 90th percentile;
+#'   the larger of the two populations', and at least 1e-10. See "Genes with next to no counts".
 #' @param group1,group2 in place of `idx1` and `idx2`: names of labels. Without `group2`: all cells that are not of
 #'   `group1`.
 #' @param all_stats add the raw statistics.

@@ -40,7 +40,7 @@
 #'   each of the 15 splits. Of the latent spaces' scores 16 of 18 are at most one standard deviation below scvi's mean,
 #'   or above it (0.6.8's settings, fitted anew: 15 of 18); purity among neighbours on one data set, and the adjusted
 #'   Rand index of k-means on another, are not. In a contrast that was looked at (CD14+ monocytes of [example_pbmc()],
-#'   `ctrl` against `stim`), the genes that two seeds call agree (Jaccard index .84 to .88), and changes of expression
+#'   `ctrl` against `stim`), the genes that two seeds call agree (Jaccard index .82 to .88), and changes of expression
 #'   correlate with those of cells that were not trained on by .85 to .87, those observed in the cells that were by .83
 #'   to .84, and with scvi 0.6.8's settings by .82 (one seed).
 #' @references Svensson V (2020) Droplet scRNA-seq is not zero-inflated. *Nature Biotechnology* 38:147-150.

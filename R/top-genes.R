@@ -8,8 +8,8 @@
 #'
 #' A gene *is called* where it is on the table's list of a false discovery rate (`fdr_target`); without such a list,
 #' where `proba_de` is at least .95, or, for `mode = "vanilla"`, \eqn{|bayes\_factor| > 3}. In the table of a
-#' [scvi_ensemble()] genes go by `n_called`, the number of fits that call them. The change is \eqn{|lfc\_median|} (with a
-#' custom `change_fn`, the median of its values); in vanilla mode the difference of `scale1` and `scale2`.
+#' [scvi_ensemble()] genes go by `n_called`, the number of fits that call them. The change is \eqn{|lfc\_median|} (with
+#' a custom `change_fn`, the median of its values); in vanilla mode the difference of `scale1` and `scale2`.
 #'
 #' Changes of genes that are next to not there are ratios of two guesses: use it with a pseudocount,
 #' `pseudocounts = "detection"` of [differential_expression_score()] for one.

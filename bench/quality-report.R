@@ -139,8 +139,8 @@ changes_table <- function(summaries, title, base, sets, shown = identity) {
             collapse = " | "), " |")
     }, "")
     c(paste("###", title), "",
-        "Change of -log p (nats), silhouette and kNN purity; in brackets the number of splits. Goals missed on these data",
-        paste0("sets, in brackets by `", base, "` itself."), "",
+        "Change of -log p (nats), silhouette and kNN purity; in brackets the number of splits. Goals missed on these",
+        paste0("data sets, in brackets by `", base, "` itself."), "",
         paste0("| options | ", paste(data, collapse = " | "), " | goals missed |"),
         paste0("|", strrep("---|", length(data) + 2L)), unname(rows), "")
 }

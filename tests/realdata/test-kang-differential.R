@@ -69,8 +69,8 @@ test_that("three fits call the same genes, with changes as observed, and Wilcoxo
     sce <- example_pbmc()
     stim <- sce$batch == "stim"
     monocyte <- sce$cell_type == "CD14+ Monocytes"
-    counts <- as.matrix(SingleCellExperiment::counts(sce))[, monocyte]
-    share <- t(t(counts) / colSums(as.matrix(SingleCellExperiment::counts(sce)))[monocyte])
+    counts <- as.matrix(SingleCellExperiment::counts(sce)[, monocyte])
+    share <- t(t(counts) / colSums(counts))
     pseudocount <- 3 / min(tapply(colSums(counts), stim[monocyte], sum))
     wilcoxon <- names(sort(rank_sum_z(share, stim[monocyte]), decreasing = TRUE))[1:30]
     observed <- log2(rowMeans(share[, stim[monocyte]]) + pseudocount) -
@@ -84,7 +84,8 @@ test_that("three fits call the same genes, with changes as observed, and Wilcoxo
     alike <- utils::combn(3L, 2L, function(k) {
         length(intersect(called[[k[1L]]], called[[k[2L]]])) / length(union(called[[k[1L]]], called[[k[2L]]]))
     })
-    # Measured with these seeds: .88, .84, .88; 20 of 30 with each; .974, .976, .973.
+    # Measured with these seeds: .88, .84, .88; 20 of 30 with each; .974, .976, .973. Roundings differ between
+    # processors and are to a fit what another seed is: hence the slack.
     expect_gt(mean(alike), 0.8)
     expect_gte(mean(vapply(tables, function(de) sum(rownames(top_genes(de, 30)) %in% wilcoxon), 0)), 18)
     expect_gt(mean(vapply(tables, function(de) {
