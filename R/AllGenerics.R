@@ -277,6 +277,11 @@ setGeneric("unsupervised_classification_accuracy",
 #' @export
 setGeneric("nn_latentspace", signature = "post", function(post, other) standardGeneric("nn_latentspace"))
 
+#' @rdname transfer_labels
+#' @export
+setGeneric("transfer_labels", signature = "post",
+    function(post, k = 15, alpha = 0.8, shares = TRUE, soft = FALSE) standardGeneric("transfer_labels"))
+
 #' @rdname map_query
 #' @export
 setGeneric("map_query", signature = "post",

@@ -108,8 +108,9 @@
 #'   ([VAE()]); `max_kl_weight`, `lr_schedule`, `lr_dispersion` and `free_bits` of trainers ([UnsupervisedTrainer()]);
 #'   new cells on a trained model ([map_query()]). A posterior takes a data set that has some of the model's batches,
 #'   labels or covariate levels, by name.
-#' * Labels may be `NA`, for cells whose label is not known; `SCANVI(from = vae)`; [runSCANVI()]; names in
-#'   [compute_predictions()] and [get_loadings()]; accuracy as a metric of early stopping.
+#' * Labels may be `NA`, for cells whose label is not known; `SCANVI(from = vae)`; [runSCANVI()]; labels by neighbours
+#'   and classifier ([transfer_labels()]); names in [compute_predictions()] and [get_loadings()]; accuracy as a metric
+#'   of early stopping.
 #' * `train_indices` and `test_indices` of a trainer; [clone()] of a model; [runSCVI()],
 #'   which has defaults of its own ([recommended_defaults]).
 #' * Scores of plain matrices, to hold other embeddings against scVI's; the exact [entropy_batch_mixing()] with

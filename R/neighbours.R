@@ -23,10 +23,15 @@ without_search_warnings <- function(expr) {
     })
 }
 
+# The k nearest known cells of each asked one: integers, asked cells x k.
+nearest_known <- function(known, asked, k) {
+    with_r_seed(1L, without_search_warnings(BiocNeighbors::queryKNN(unname(known), unname(asked), k = k,
+        get.distance = FALSE, BNPARAM = by_clusters())))$index
+}
+
 # Of the k nearest known cells of each asked one, the share that has each label: asked cells x labels.
 neighbour_shares <- function(known, label, asked, k) {
-    near <- with_r_seed(1L, without_search_warnings(BiocNeighbors::queryKNN(unname(known), unname(asked), k = k,
-        get.distance = FALSE, BNPARAM = by_clusters())))$index
+    near <- nearest_known(known, asked, k)
     shares <- matrix(0, nrow(near), nlevels(label), dimnames = list(NULL, levels(label)))
     for (j in seq_len(k)) {
         at <- cbind(seq_len(nrow(near)), as.integer(label)[near[, j]])

@@ -67,11 +67,15 @@ share_of_right <- function(truth, prediction) {
 setMethod("compute_predictions", "Posterior", function(post, soft = FALSE) {
     check_flag(soft, "soft")
     q <- label_probabilities(post)
-    label <- posterior_labels(post)
+    predictions_table(posterior_labels(post), q, soft)
+})
+
+# Of probabilities q (cells x labels) and the labels that the cells have.
+predictions_table <- function(label, q, soft = FALSE) {
     if (soft) return(data.frame(label = label, q, check.names = FALSE, row.names = rownames(q)))
     data.frame(label = label, prediction = most_probable(q), probability = do.call(pmax, as.data.frame(q)),
         row.names = rownames(q))
-})
+}
 
 #' @rdname accuracy
 #' @export

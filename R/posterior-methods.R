@@ -76,7 +76,8 @@
 #' | `unsupervised_classification_accuracy()` | [unsupervised_classification_accuracy()] | |
 #' | `nn_latentspace()` | [nn_latentspace()] | |
 #'
-#' Beyond 0.6.8: [diagnose()] says whether to believe a fit, [scvi_ensemble()] what several agree on; [map_query()]
-#' gives a posterior of new cells on the same model, [cell_data()] what else is known of cells.
+#' Beyond 0.6.8: [diagnose()] says whether to believe a fit, [scvi_ensemble()] what several agree on;
+#' [transfer_labels()] carries known labels over to the other cells; [map_query()] gives a posterior of new cells on the
+#' same model, [cell_data()] what else is known of cells.
 #' @name posterior-methods
 NULL

@@ -1,6 +1,6 @@
-# How well the labels of unlabelled cells are told: runSCANVI(), 5 nearest neighbours in the latent space of its VAE,
-# and multinomial logistic regression on log-normalised counts (ridge, glmnet, if it is there). ANNOTATION.md has the
-# results.
+# How well the labels of unlabelled cells are told: runSCANVI(), its classifier alone, 5 nearest neighbours in the latent
+# space of its VAE, and multinomial logistic regression on log-normalised counts (ridge, glmnet, if it is there).
+# ANNOTATION.md has the results.
 #
 #   Rscript bench/annotation.R FOLDER EPOCHS [seeds=3] [fits=1] [labelled=FILE] [drop] [donor=NAME] [batch=COLUMN]
 #                           [linear] [defaults=recommended]
@@ -73,6 +73,7 @@ scores <- vapply(seq_len(nrow(runs)), function(run) {
     annotated <- do.call(runSCANVI, c(settings, list(labels = known),
         if ("linear" %in% arguments) list(classifier_parameters = list(n_layers = 0))))
     right <- as.character(annotated$scanvi_label[asked]) == truth[asked]
+    classifier <- compute_predictions(posterior(annotated, "SCANVI"))$prediction[asked]
     in_tenths <- cut(annotated$scanvi_probability[asked], 0:10 / 10)
     calibration <- sum(abs(tapply(annotated$scanvi_probability[asked] - right, in_tenths, sum)), na.rm = TRUE)
 
@@ -82,10 +83,11 @@ scores <- vapply(seq_len(nrow(runs)), function(run) {
     near <- BiocNeighbors::queryKNN(z[labelled, ], z[asked, ], k = 5)$index
     vote <- apply(matrix(known[labelled][near], ncol = 5), 1, function(v) names(which.max(table(v))))
 
-    out <- c(SCANVI = mean(right), ECE = calibration / length(asked), `5NN of VAE` = score(vote),
+    out <- c(SCANVI = mean(right), ECE = calibration / length(asked), classifier = score(classifier),
+        `5NN of VAE` = score(vote),
         `logistic regression` = score(logistic_regression(labelled, asked)))
     cat(sprintf("%s, seed %d, fit %d: %s\n", basename(folder), seed, runs$fit[run],
         paste(names(out), sprintf("%.3f", out), collapse = ", ")))
     out
-}, numeric(4))
+}, numeric(5))
 cat(sprintf("| %s | %s |\n", basename(folder), paste(sprintf("%.3f", rowMeans(scores)), collapse = " | ")))

@@ -13,27 +13,45 @@ vote_of_neighbours <- function(z, known) {
     apply(matrix(known[!asked][near], ncol = 5), 1, function(v) names(which.max(table(v))))
 }
 
+right <- function(prediction, truth) mean(as.character(prediction) == truth)
+
 test_that("donor 107's cells get their labels from donor 101's", {
     sce <- donor_known()
     asked <- is.na(sce$known)
-    right <- function(prediction) mean(as.character(prediction) == sce$cell_type[asked])
-    # A linear classifier, as runSCANVI()'s help advises where the labels are another sample's.
-    annotate <- function(batch, seed, n_epochs = 100) {
-        runSCANVI(sce, batch = batch, labels = "known", n_epochs = n_epochs, seed = seed, verbose = FALSE,
-            classifier_parameters = list(n_layers = 0))$scanvi_label[asked]
+    truth <- sce$cell_type[asked]
+    annotate <- function(batch, seed, ...) {
+        done <- runSCANVI(sce, batch = batch, labels = "known", n_epochs = 100, seed = seed, verbose = FALSE, ...)
+        c(both = right(done$scanvi_label[asked], truth),
+            classifier = right(predict(posterior(done, "SCANVI"))$prediction[asked], truth))
     }
-    by_condition <- right(annotate("batch", seed = 1))
-    expect_gte(by_condition, 0.9)
-    expect_gte(right(annotate(NULL, seed = 2)), 0.9)
-    # Measured with seeds 0 to 5: 0.912, 0.900, 0.920, 0.924, 0.917, 0.905 (one thread; the number of threads decides the
-    # last digits, and with them some cells). After 100 epochs it is less (bench/ANNOTATION.md).
-    by_donor <- vapply(0:2, function(seed) right(annotate("donor", seed = seed, n_epochs = 20)), 0)
-    expect_gte(mean(by_donor), 0.9)
+    # Measured: 0.919, 0.924, 0.929, and of the classifier alone 0.894, 0.900, 0.894 (bench/ANNOTATION.md).
+    by_condition <- vapply(0:2, annotate, numeric(2), batch = "batch")
+    expect_gte(min(by_condition["both", ]), 0.9)
+    expect_gt(mean(by_condition["both", ] - by_condition["classifier", ]), 0)
+    expect_gte(annotate(NULL, seed = 2)[["both"]], 0.9)
+    # A linear classifier, as runSCANVI()'s help advises where the labels are another sample's: 0.907, 0.922, 0.924.
+    linear <- list(n_layers = 0)
+    by_donor <- vapply(0:2, annotate, numeric(2), batch = "donor", classifier_parameters = linear)
+    expect_gte(mean(by_donor["both", ]), 0.9)
 
     # Against the neighbours in the latent space of the VAE that SCANVI started from: the same call trains the same.
     vae <- runSCVI(sce, batch = "batch", n_epochs = 100, seed = 1, verbose = FALSE, defaults = "scvi-0.6.8",
         n_epochs_kl_warmup = NULL)
-    neighbours <- right(vote_of_neighbours(SingleCellExperiment::reducedDim(vae, "SCVI"), sce$known))
-    noise <- 0.01  # about one standard error of a share of 602 cells
-    expect_gte(by_condition, neighbours - noise)
+    neighbours <- right(vote_of_neighbours(SingleCellExperiment::reducedDim(vae, "SCVI"), sce$known), truth)
+    expect_gte(by_condition["both", 2], neighbours)
+})
+
+test_that("of twenty labels a type, neighbours and classifier tell more than the classifier alone", {
+    sce <- example_pbmc()
+    gain <- vapply(0:2, function(seed) {
+        labelled <- withr::with_seed(seed, unlist(lapply(split(seq_len(ncol(sce)), sce$cell_type), sample, 20)))
+        sce$known <- replace(as.character(sce$cell_type), -labelled, NA)
+        done <- runSCANVI(sce, batch = "batch", labels = "known", n_epochs = 100, seed = seed, verbose = FALSE)
+        truth <- sce$cell_type[-labelled]
+        both <- right(done$scanvi_label[-labelled], truth)
+        expect_gt(both, 0.87)
+        both - right(predict(posterior(done, "SCANVI"))$prediction[-labelled], truth)
+    }, 0)
+    # Measured: accuracies of 0.898, 0.902 and 0.906, gains of 0.007 to 0.013.
+    expect_gt(mean(gain), 0)
 })

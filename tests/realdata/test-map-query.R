@@ -16,12 +16,13 @@ test_that("labels of stimulated cells come from a model of control cells, which 
             verbose = FALSE))
         expect_identical(state_dict(model(post)), before)
         expect_identical(latent_matrix(Posterior(model(query), post@gene_dataset)), z)
-        mean(cell_data(query)$transferred_label == truth)
-    }, 0)
-    # Measured with 24 seeds: mean 0.858, standard deviation 0.042, from 0.767 to 0.916. Five nearest neighbours of log
-    # counts per 10,000 have 0.705, logistic regression has 0.915.
-    expect_gt(mean(right), 0.8)
-    expect_gt(min(right), 0.705)
+        c(mean(cell_data(query)$transferred_label == truth), mean(compute_predictions(query)$prediction == truth))
+    }, numeric(2))
+    # Measured with 12 seeds: mean 0.876, from 0.836 to 0.903, and of the classifier alone 0.843, from 0.759 to 0.901.
+    # Five nearest neighbours of log counts per 10,000 have 0.705, logistic regression has 0.915.
+    expect_gt(mean(right[1, ]), 0.85)
+    expect_gt(min(right[1, ]), 0.8)
+    expect_gt(mean(right[1, ] - right[2, ]), 0)
 })
 
 test_that("a new batch's columns make its cells more likely, and nothing else moves", {

@@ -22,3 +22,17 @@ same_tensors <- function(a, b) {
 }
 
 expect_refused <- function(expr, ..., class = "rscvi_invalid_argument") expect_error(expr, ..., class = class)
+# Label spreading in closed form (Zhou et al. 2004), densely: what spread_labels() comes to in the end.
+spread_by_hand <- function(latent, known, k, alpha) {
+    n <- nrow(latent)
+    known <- factor(known)
+    distance <- as.matrix(stats::dist(latent))
+    diag(distance) <- Inf
+    near <- matrix(0, n, n)
+    for (i in seq_len(n)) near[i, order(distance[i, ])[seq_len(k)]] <- 1
+    edges <- near + t(near)
+    root <- sqrt(rowSums(edges))
+    start <- sapply(levels(known), function(l) as.numeric(known %in% l))
+    mass <- solve(diag(n) - alpha * edges / outer(root, root), start)
+    mass / rowSums(mass)
+}
