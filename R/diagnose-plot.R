@@ -32,17 +32,18 @@ plot.rscvi_diagnosis <- function(x, ...) {
         ggplot2::geom_abline(ggplot2::aes(slope = .data$slope, intercept = .data$intercept), lines, na.rm = TRUE,
             linetype = 2, colour = distinct_colours[5L]) +
         ggplot2::scale_size_identity() +
+        ggplot2::scale_x_continuous(breaks = function(limits) pretty(limits, 4)) +
         ggplot2::facet_wrap(ggplot2::vars(.data$panel), scales = "free", nrow = 2L) +
         ggplot2::labs(x = NULL, y = NULL) + ggplot2::theme_bw(base_size = 11) +
         ggplot2::theme(panel.grid.minor = ggplot2::element_blank(), strip.background = ggplot2::element_blank(),
             strip.text = ggplot2::element_text(hjust = 0))
 }
 
-# One panel: points of x and y, a dashed line to hold them against, and a title that says what the axes are and how the
-# check went.
-diagnosis_panel <- function(check, table, x, y, axes, slope = NA_real_, intercept = NA_real_, as_line = FALSE) {
+# One panel: points of x and y, a dashed line to hold them against, and a title that says how the check went and what
+# the axes are.
+diagnosis_panel <- function(check, table, x, y, of_y, of_x, slope = NA_real_, intercept = NA_real_, as_line = FALSE) {
     verdict <- table$verdict[match(check, table$check)]
-    list(title = sprintf("%s: %s\n%s", check, if (is.na(verdict)) "unknown" else verdict, axes),
+    list(title = sprintf("%s: %s\ny: %s\nx: %s", check, if (is.na(verdict)) "unknown" else verdict, of_y, of_x),
         points = data.frame(x = x, y = y), reference = data.frame(slope = slope, intercept = intercept),
         as_line = as_line)
 }
@@ -54,14 +55,14 @@ curve_panel <- function(history, table) {
         sprintf("-ELBO, %s", chartr("_", " ", sub("^elbo_", "", curve$of[1L])))
     # The first fall would flatten the rest.
     curve <- curve[curve$epoch > max(curve$epoch) / 10, , drop = FALSE]
-    diagnosis_panel("convergence", table, curve$epoch, curve$y, sprintf("y: %s; x: epoch", what), as_line = TRUE)
+    diagnosis_panel("convergence", table, curve$epoch, curve$y, what, "epoch", as_line = TRUE)
 }
 
 library_panel <- function(library, table) {
     library <- library[is.finite(library$library), , drop = FALSE]
     if (NROW(library) == 0L) return(NULL)
-    diagnosis_panel("library noise", table, library$log_total, library$library, "y: model's log total; x: log total",
-        slope = 1, intercept = 0)
+    diagnosis_panel("library noise", table, library$log_total, library$library, "log total of the model",
+        "log total of the counts", slope = 1, intercept = 0)
 }
 
 latent_panel <- function(variance, table) {
@@ -69,7 +70,7 @@ latent_panel <- function(variance, table) {
     if (length(variance) == 0L) return(NULL)
     variance <- pmax(sort(variance, decreasing = TRUE), 1e-8)
     diagnosis_panel("active dimensions", table, seq_along(variance), log10(variance),
-        "y: log10 variance over cells; x: rank", slope = 0, intercept = log10(least_active_variance))
+        "log10 variance over cells", "rank of the dimension", slope = 0, intercept = log10(least_active_variance))
 }
 
 # Genes: what the model draws against what was counted.
@@ -82,10 +83,11 @@ gene_panel <- function(genes, what, table) {
         data <- data[shown]
         model <- model[shown]
         if (!any(shown)) return(NULL)
-        return(diagnosis_panel("predictive zeros", table, data, model, "share of zeros; y: drawn, x: counted", 1, 0))
+        return(diagnosis_panel("predictive zeros", table, data, model, "share of zeros, drawn",
+            "share of zeros, counted", slope = 1, intercept = 0))
     }
     shown <- which(data > 0 & model > 0 & is.finite(model))
     if (length(shown) == 0L) return(NULL)
     diagnosis_panel(paste("predictive", what), table, log10(data[shown]), log10(model[shown]),
-        sprintf("log10 %s; y: drawn, x: counted", what), 1, 0)
+        sprintf("log10 %s, drawn", what), sprintf("log10 %s, counted", what), slope = 1, intercept = 0)
 }
