@@ -19,11 +19,12 @@
 #' size is that of the reference for batches that it has, and that of the new cells for others.
 #'
 #' # Labels
-#' Labels spread from the cells of the reference that are among the `k` nearest of some new cell, along nearest
-#' neighbours in latent space, as [transfer_labels()] says (steps 1 and 2, without a classifier and without a look at
-#' how frequent labels are). `cell_data()` of the result has them as `transferred_label` and `transferred_probability`,
-#' if the reference has more than one label. What the classifier of a SCANVI or VAEC thinks, [compute_predictions()]
-#' says.
+#' Labels spread from the labelled cells of the reference that are among the `k` nearest of some new cell, along nearest
+#' neighbours in latent space, as [transfer_labels()] says (step 1, without a classifier and without a look at how
+#' frequent labels are). A cell that no label reaches has the vote of its `k` nearest reference cells, and a [VAEC()],
+#' which places a cell by its label, asks its classifier. `cell_data()` of the result has them as `transferred_label`
+#' and `transferred_probability`, if the reference has more than one label. What the classifier of a SCANVI thinks,
+#' [compute_predictions()] says. New cells are neighbours, too: map all cells of an experiment together.
 #'
 #' # How good it is
 #' The model has not seen what sets the new cells apart. Labels of [example_pbmc()]'s control cells on its stimulated
@@ -69,9 +70,11 @@ setMethod("map_query", "Posterior", function(post, x, batch = NULL, labels = NUL
                                              assay.type = "counts", n_epochs = 50, lr = 1e-3, k = 15, seed = NULL,
                                              verbose = NULL, ...) {
     n_epochs <- check_count(n_epochs, "n_epochs", lower = 0L)
+    k_is_given <- !missing(k)
     k <- check_count(k, "k", lower = 1L)
     check_model_of_counts(post@model, what = "The model of {.arg post}")
     check_has_cells(post@indices)
+    if (k_is_given) resolve_neighbours(k, "k", nb_cells(post))
     reference <- post@gene_dataset
     known <- known_batches(post)
     query <- query_dataset(x, batch, labels = labels, covariates = covariates, assay.type = assay.type, ...)
@@ -200,27 +203,37 @@ train_new_batches <- function(post, first, n_epochs, lr, seed, verbose) {
     train(trainer, n_epochs = n_epochs, lr = lr, seed = seed, verbose = verbose)
 }
 
-# A data.frame of label and probability, or NULL where the reference has no labels to give. Labels spread from the cells
-# of the reference that are nearest to new ones, which are all that decide, and without a look at how frequent labels
-# are: what sets the new cells apart would make mistakes look like frequent labels.
-transferred_labels <- function(post, mapped, k, alpha = 0.8) {
-    known <- post@indices[!is.na(labels(post@gene_dataset)[post@indices])]
-    reference <- update_sampler_indices(post, known)
+# A table of predictions, or NULL where the reference has no labels to give.
+transferred_labels <- function(post, mapped, k) {
+    if (places_by_labels(mapped@model)) return(compute_predictions(mapped))
+    reference <- update_sampler_indices(post, post@indices[!is.na(posterior_labels(post))])
     label <- droplevels(posterior_labels(reference))
     if (nlevels(label) < 2L) return(NULL)
-    from <- latent_matrix(reference)
-    to <- latent_matrix(mapped)
-    near <- sort(unique(as.vector(nearest_known(from, to, k = min(k, nrow(from))))))
-    known_here <- label[c(near, rep(NA, nrow(to)))]
-    q <- spread_labels(rbind(from[near, , drop = FALSE], to), known_here, k = min(k, length(known_here) - 1L), alpha)
-    q <- either_opinion(q, NULL, label)[-seq_along(near), , drop = FALSE]
-    data.frame(label = most_probable(q), probability = do.call(pmax, as.data.frame(q)))
+    from <- check_coordinates(latent_matrix(reference), "latent_matrix(post)")
+    to <- check_coordinates(latent_matrix(mapped), "latent_matrix(mapped)", least_cells = 1L)
+    predictions_table(NA, transferred_of(from, label, to, min(k, nrow(from))))
+}
+
+# Probabilities (new cells x labels). Labels spread from the cells of the reference that are nearest to new ones, which
+# are all that decide, and without a look at how frequent labels are: what sets the new cells apart would make mistakes
+# look like frequent labels.
+transferred_of <- function(from, label, to, k, alpha = 0.8) {
+    label <- factor(label)
+    near <- nearest_known(from, to, k)
+    here <- sort(unique(as.vector(near)))
+    known <- label[c(here, rep(NA, nrow(to)))]
+    q <- spread_labels(rbind(from[here, , drop = FALSE], to), known, min(k, length(known) - 1L), alpha)
+    q <- q[-seq_along(here), , drop = FALSE]
+    # New cells that lie together and apart from the reference are none of its cells' neighbours.
+    unreached <- is.na(q[, 1L])
+    q[unreached, ] <- shares_of_labels(near[unreached, , drop = FALSE], label)
+    q
 }
 
 store_transferred <- function(mapped, transferred) {
     if (is.null(transferred)) return(mapped)
     cells <- mapped@gene_dataset@cell_data
-    cells$transferred_label <- transferred$label
+    cells$transferred_label <- transferred$prediction
     cells$transferred_probability <- transferred$probability
     mapped@gene_dataset@cell_data <- cells
     mapped

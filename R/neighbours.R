@@ -30,12 +30,15 @@ nearest_known <- function(known, asked, k) {
 }
 
 # Of the k nearest known cells of each asked one, the share that has each label: asked cells x labels.
-neighbour_shares <- function(known, label, asked, k) {
-    near <- nearest_known(known, asked, k)
+neighbour_shares <- function(known, label, asked, k) shares_of_labels(nearest_known(known, asked, k), label)
+
+# The shares of labels (a factor of the known cells) among the neighbours `near` (indices of known cells, asked cells x
+# neighbours).
+shares_of_labels <- function(near, label) {
     shares <- matrix(0, nrow(near), nlevels(label), dimnames = list(NULL, levels(label)))
-    for (j in seq_len(k)) {
+    for (j in seq_len(ncol(near))) {
         at <- cbind(seq_len(nrow(near)), as.integer(label)[near[, j]])
-        shares[at] <- shares[at] + 1 / k
+        shares[at] <- shares[at] + 1 / ncol(near)
     }
     shares
 }

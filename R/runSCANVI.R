@@ -15,17 +15,17 @@
 #'   `use_labels_groups` of [SCANVI()].
 #' @return `x`, a `SingleCellExperiment`, with `reducedDim(x, name)`, and in `colData(x)` `scanvi_label`, the most
 #'   probable label (a factor), and `scanvi_probability`, how probable it is, of every cell (with another `name`, its
-#'   lower case in place of `scanvi`): what classifier and neighbours say together ([transfer_labels()]). What the
-#'   classifier alone says: `predict(posterior(x, "SCANVI"))`.
+#'   lower case in place of `scanvi`): what classifier and neighbours say together ([transfer_labels()]), which of a
+#'   labelled cell can be another label than its own. What the classifier alone says: `predict(posterior(x, "SCANVI"))`.
 #' @section Defaults:
 #' Those of scvi 0.6.8, without a KL warm-up. The set that [runSCVI()] has ([recommended_defaults]) explains counts
-#' better, but labels are told less well: with 20 of each, accuracy is .880 instead of .890 on pbmc4k_labelled and .942
-#' instead of .970 on worm_l2 (three seeds, nine fits). Of the SCANVI, with either set, besides:
+#' better, but labels are told less well: with 20 of each, accuracy is .880 (three fits) instead of .890 (nine) on
+#' pbmc4k_labelled and .942 instead of .970 on worm_l2. Of the SCANVI, with either set, besides:
 #'
 #' * `classification_ratio` is 80 times the share of cells that have a label, so that one cell's label weighs the same
 #'   however many there are. The fixed 50 of [SemiSupervisedTrainer()] lets a few labels pull the latent space about:
 #'   with 20 labels of each of seven kinds of neurons (worm_l2, 2,701 cells) and else the same settings, the
-#'   classifier's accuracy is .943 (mean of three seeds), where 50 has .884.
+#'   classifier's accuracy was .943 (mean of three fits; others had .926), where 50 had .884.
 #' * `n_labelled_samples_per_class` is `Inf`: every label counts.
 #' * `n_epochs_scanvi` makes about 360 steps. Ten epochs of 1,556 cells are 130 steps, too few for the running means of
 #'   the classifier's batch normalisation, which move by a hundredth a step.
@@ -35,7 +35,7 @@
 #' cells of donor 107 in [example_pbmc()], told from the 954 labels of donor 101 (100 epochs of the VAE, three seeds),
 #' have an accuracy of .932 to .940 with the condition as batch, .929 to .939 without a batch and .907 to .924 with the
 #' donor as batch, where the default has .919 to .929, .919 to .930 and .900 to .909, and logistic regression .924.
-#' **Not where labels are few**: on worm_l2 a linear classifier alone had .889 and .893 (two seeds) where that of the
+#' **Not where labels are few**: on worm_l2 a linear classifier alone had .889 and .893 (two fits) where that of the
 #' default had .949 and .951.
 #'
 #' All these numbers are with the defaults (`bench/ANNOTATION.md`); [transfer_labels()] has more of them.
@@ -93,8 +93,7 @@ setMethod("runSCANVI", "ANY", function(x, batch = NULL, labels, unlabeled = NA, 
     do.call(train, c(list(trainer, n_epochs = n_epochs_scanvi, seed = seed, verbose = verbose), arguments$train))
 
     x <- store_fit(x, name, trainer, assay.type, given$rows, seed)
-    fitted <- create_posterior(trainer)
-    predictions <- transfer_labels(fitted, k = min(15L, nb_cells(fitted) - 1L))
+    predictions <- transfer_labels(create_posterior(trainer))
     columns <- SummarizedExperiment::colData(x)
     columns[[paste0(tolower(name), "_label")]] <- predictions$prediction
     columns[[paste0(tolower(name), "_probability")]] <- predictions$probability

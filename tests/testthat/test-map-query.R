@@ -108,9 +108,39 @@ test_that("labels spread from the cells of the reference that are nearest to new
         expect_equal(three$transferred_probability, unname(pmax(expected[, 1], expected[, 2])), tolerance = 2e-3)
     }
     # Of some cells of the reference alone, and none without labels.
-    some <- map(update_sampler_indices(post, which(toy_labels == "T")), k = 15)
+    some <- map(update_sampler_indices(post, which(toy_labels == "T")))
     expect_null(cell_data(some)$transferred_label)
     expect_identical(nrow(cell_data(update_sampler_indices(map(post), 3:5))), 3L)
+    # As many neighbours as there are, with a warning where they were asked for.
+    pair <- update_sampler_indices(post, c(1, 13))
+    expect_warning(two <- map(pair), NA)
+    expect_warning(expect_identical(cell_data(map(pair, k = 15)), cell_data(two)), "`k` is 15", class = "rscvi_few_cells")
+})
+
+test_that("new cells that lie apart from the reference have the vote of its nearest cells", {
+    post <- reference_post()
+    query <- map(post)
+    # Cells of the query that no cell of the reference is near to: neighbours of one another, and of nothing else.
+    from <- latent_matrix(post)
+    to <- latent_matrix(query)
+    apart <- to + 1e3 * abs(from[rep(1, 20), ])
+    mapped <- transferred_of(from, toy_labels, apart, k = 3)
+    distance <- as.matrix(stats::dist(rbind(from, apart)))[25:44, 1:24]
+    by_hand <- apply(distance, 1, function(d) mean(toy_labels[order(d)[1:3]] == "T"))
+    expect_equal(mapped[, "T"], by_hand, ignore_attr = TRUE)
+})
+
+test_that("a VAEC, which places cells by their labels, asks its classifier: given labels do not decide", {
+    post <- reference_post(VAEC)
+    query <- map(post)
+    predicted <- compute_predictions(query)
+    expect_identical(cell_data(query)$transferred_label, predicted$prediction)
+    expect_identical(cell_data(query)$transferred_probability, predicted$probability)
+    for (make in list(VAEC, SCANVI, VAE)) {
+        post <- reference_post(make)
+        told <- function(labels) cell_data(map(post, labels = labels))[c("transferred_label", "transferred_probability")]
+        expect_identical(told(rep("T", 20)), told(rep(c("B", "T"), 10)))
+    }
 })
 
 test_that("labels of the query are those of the reference, or not known", {
