@@ -107,8 +107,8 @@ check_places_without_labels <- function(model) {
 }
 
 # Probabilities (cells x labels) of the labels that reach each cell from those that are known (a factor, NA where not);
-# NA in the rows of cells that none reaches. A step changes probabilities by at most `alpha` times the step before, once
-# all cells are reached that can be.
+# NA in the rows of cells that none reaches. Once all cells are reached that can be, each step changes probabilities by
+# about `alpha` times as much as the step before: what is left to change is then within `precision`.
 spread_labels <- function(latent, known, k, alpha, precision = 1e-3) {
     graph <- neighbour_graph(latent, k)
     start <- matrix(0, nrow(latent), nlevels(known), dimnames = list(NULL, levels(known)))
