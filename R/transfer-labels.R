@@ -9,8 +9,8 @@
 #' 1. Cells are joined to their `k` nearest cells in latent space (Euclidean distance), both ways. With \eqn{W} the
 #'    number of times that two cells name each other and \eqn{D} its row sums, \eqn{S = D^{-1/2} W D^{-1/2}}. The known
 #'    labels \eqn{Y} (a one in the column of each labelled cell's label) spread by
-#'    \eqn{F \leftarrow \alpha S F + (1 - \alpha) Y} (Zhou et al. 2004). The rows of \eqn{F}, divided by their sums, are
-#'    probabilities; it goes on until none of these is off by more than a thousandth.
+#'    \eqn{F \leftarrow \alpha S F + (1 - \alpha) Y}{F <- alpha S F + (1 - alpha) Y} (Zhou et al. 2004). The rows of
+#'    \eqn{F}, divided by their sums, are probabilities; it goes on until none is off by more than a thousandth.
 #' 2. The mean of these and of the classifier's. A cell that no label reaches, as none of its neighbours' neighbours and
 #'    so on has one, has the classifier's alone, or, without a classifier, the labels' shares among the labelled cells.
 #' 3. If `shares`, of the cells without a label: labels are as frequent among them as their probabilities say, not as
