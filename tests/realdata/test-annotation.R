@@ -24,14 +24,14 @@ test_that("donor 107's cells get their labels from donor 101's", {
         c(both = right(done$scanvi_label[asked], truth),
             classifier = right(predict(posterior(done, "SCANVI"))$prediction[asked], truth))
     }
-    # Measured: 0.919, 0.924, 0.929, and of the classifier alone 0.894, 0.900, 0.894 (bench/ANNOTATION.md).
-    by_condition <- vapply(0:2, annotate, numeric(2), batch = "batch")
+    # Measured: 0.919, 0.924, and of the classifier alone 0.894, 0.900 (bench/ANNOTATION.md, which has a third).
+    by_condition <- vapply(0:1, annotate, numeric(2), batch = "batch")
     expect_gte(min(by_condition["both", ]), 0.9)
     expect_gt(mean(by_condition["both", ] - by_condition["classifier", ]), 0)
     expect_gte(annotate(NULL, seed = 2)[["both"]], 0.9)
-    # A linear classifier, as runSCANVI()'s help advises where the labels are another sample's: 0.907, 0.922, 0.924.
+    # A linear classifier, as runSCANVI()'s help advises where the labels are another sample's: 0.907, 0.922.
     linear <- list(n_layers = 0)
-    by_donor <- vapply(0:2, annotate, numeric(2), batch = "donor", classifier_parameters = linear)
+    by_donor <- vapply(0:1, annotate, numeric(2), batch = "donor", classifier_parameters = linear)
     expect_gte(mean(by_donor["both", ]), 0.9)
 
     # Against the neighbours in the latent space of the VAE that SCANVI started from: the same call trains the same.
@@ -43,7 +43,7 @@ test_that("donor 107's cells get their labels from donor 101's", {
 
 test_that("of twenty labels a type, neighbours and classifier tell more than the classifier alone", {
     sce <- example_pbmc()
-    gain <- vapply(0:2, function(seed) {
+    gain <- vapply(0:1, function(seed) {
         labelled <- withr::with_seed(seed, unlist(lapply(split(seq_len(ncol(sce)), sce$cell_type), sample, 20)))
         sce$known <- replace(as.character(sce$cell_type), -labelled, NA)
         done <- runSCANVI(sce, batch = "batch", labels = "known", n_epochs = 100, seed = seed, verbose = FALSE)
@@ -52,6 +52,6 @@ test_that("of twenty labels a type, neighbours and classifier tell more than the
         expect_gt(both, 0.87)
         both - right(predict(posterior(done, "SCANVI"))$prediction[-labelled], truth)
     }, 0)
-    # Measured: accuracies of 0.898, 0.902 and 0.906, gains of 0.007 to 0.013.
+    # Measured with three seeds: accuracies of 0.898 to 0.906, gains of 0.007 to 0.013.
     expect_gt(mean(gain), 0)
 })
