@@ -70,7 +70,7 @@ latent_panel <- function(variance, table) {
     if (length(variance) == 0L) return(NULL)
     variance <- pmax(sort(variance, decreasing = TRUE), 1e-8)
     diagnosis_panel("active dimensions", table, seq_along(variance), log10(variance),
-        "log10 variance over cells", "rank of the dimension", slope = 0, intercept = log10(least_active_variance))
+        "log10 variance", "rank of the dimension", slope = 0, intercept = log10(least_active_variance))
 }
 
 # Genes: what the model draws against what was counted.
@@ -83,11 +83,12 @@ gene_panel <- function(genes, what, table) {
         data <- data[shown]
         model <- model[shown]
         if (!any(shown)) return(NULL)
-        return(diagnosis_panel("predictive zeros", table, data, model, "share of zeros, drawn",
-            "share of zeros, counted", slope = 1, intercept = 0))
+        return(diagnosis_panel("predictive zeros", table, data, model, "share drawn", "share counted",
+            slope = 1, intercept = 0))
     }
     shown <- which(data > 0 & model > 0 & is.finite(model))
     if (length(shown) == 0L) return(NULL)
     diagnosis_panel(paste("predictive", what), table, log10(data[shown]), log10(model[shown]),
-        sprintf("log10 %s, drawn", what), sprintf("log10 %s, counted", what), slope = 1, intercept = 0)
+        "log10, drawn", "log10, counted",
+        slope = 1, intercept = 0)
 }

@@ -53,7 +53,7 @@
 #'   `rscvi_model_mismatch` for covariates that are not there or have unknown levels; those of
 #'   [GeneExpressionDataset()], such as `rscvi_degenerate_batch` for a batch of a single cell. Warnings:
 #'   `rscvi_few_genes` if less than half of the model's genes are there, `rscvi_too_few_cells` if fewer than three cells
-#'   leave nothing to train on.
+#'   leave nothing to train on, `rscvi_few_cells` if `k` is more than the reference has labelled cells.
 #' @examples
 #' sce <- example_pbmc()
 #' reference <- runSCVI(sce[, sce$batch == "ctrl"], batch = "batch", labels = "cell_type", n_epochs = 5, n_hidden = 32,
@@ -74,7 +74,6 @@ setMethod("map_query", "Posterior", function(post, x, batch = NULL, labels = NUL
     k <- check_count(k, "k", lower = 1L)
     check_model_of_counts(post@model, what = "The model of {.arg post}")
     check_has_cells(post@indices)
-    if (k_is_given) resolve_neighbours(k, "k", nb_cells(post))
     reference <- post@gene_dataset
     known <- known_batches(post)
     query <- query_dataset(x, batch, labels = labels, covariates = covariates, assay.type = assay.type, ...)
@@ -89,7 +88,7 @@ setMethod("map_query", "Posterior", function(post, x, batch = NULL, labels = NUL
     if (length(unknown) && n_epochs > 0L && enough_to_train(nb_cells(query))) {
         train_new_batches(mapped, first = length(known) + 1L, n_epochs, lr, seed, verbose)
     }
-    store_transferred(mapped, transferred_labels(post, mapped, k))
+    store_transferred(mapped, transferred_labels(post, mapped, k, k_is_given))
 })
 
 query_dataset <- function(x, batch, ...) {
@@ -204,14 +203,15 @@ train_new_batches <- function(post, first, n_epochs, lr, seed, verbose) {
 }
 
 # A table of predictions, or NULL where the reference has no labels to give.
-transferred_labels <- function(post, mapped, k) {
+transferred_labels <- function(post, mapped, k, k_is_given) {
     if (places_by_labels(mapped@model)) return(compute_predictions(mapped))
     reference <- update_sampler_indices(post, post@indices[!is.na(posterior_labels(post))])
     label <- droplevels(posterior_labels(reference))
     if (nlevels(label) < 2L) return(NULL)
     from <- check_coordinates(latent_matrix(reference), "latent_matrix(post)")
-    to <- check_coordinates(latent_matrix(mapped), "latent_matrix(mapped)", least_cells = 1L)
-    predictions_table(NA, transferred_of(from, label, to, min(k, nrow(from))))
+    to <- check_coordinates(latent_matrix(mapped), "latent_matrix(query)", least_cells = 1L)
+    k <- resolve_neighbours(k, "k", nrow(from), k_is_given)
+    predictions_table(NA, transferred_of(from, label, to, k))
 }
 
 # Probabilities (new cells x labels). Labels spread from the cells of the reference that are nearest to new ones, which

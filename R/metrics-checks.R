@@ -37,10 +37,10 @@ check_groups <- function(x, arg, n_cells, what, least = 2L) {
     groups
 }
 
-# The number of neighbours to look at: never more than there are.
-resolve_neighbours <- function(k, arg, n_others) {
+# The number of neighbours to look at: never more than there are, with a warning if the user gave the number.
+resolve_neighbours <- function(k, arg, n_others, is_given = TRUE) {
     k <- check_count(k, arg)
-    if (k > n_others) {
+    if (is_given && k > n_others) {
         warn_rscvi(c("{.arg {arg}} is {k}, but a cell has only {n_others} other{?s} to be near to: all are taken.",
             i = "Where all cells are neighbours, that says little. Ask for fewer, or give more cells."),
             class = "few_cells")

@@ -77,7 +77,7 @@ setMethod("transfer_labels", "Posterior", function(post, k = 15, alpha = 0.8, sh
     check_model_of_counts(post@model, what = "The model of {.arg post}")
     check_places_without_labels(post@model)
     check_has_cells(post@indices)
-    k <- if (missing(k)) min(k, nb_cells(post) - 1L) else resolve_neighbours(k, "k", nb_cells(post) - 1L)
+    k <- resolve_neighbours(k, "k", nb_cells(post) - 1L, is_given = !missing(k))
     alpha <- check_number(alpha, "alpha", 0, 0.99, lower_open = TRUE)
     check_flag(shares, "shares")
     check_flag(soft, "soft")
