@@ -43,7 +43,8 @@
 #'   \eqn{q(l_i|x_i)} is the logarithm of the number of counts plus what the encoder adds; that is 0 at the start.
 #' @param encode_covariates whether the encoders see batch and covariates, too, and not the decoder alone.
 #' @param dispersion_start where \eqn{\ln\theta} of each gene (and batch, or label) starts: `"normal"`, at draws from
-#'   N(0, 1), as in scvi 0.6.8; `"moments"`, at estimates from the cells of the data set, see "Starts".
+#'   N(0, 1), as in scvi 0.6.8; `"one"`, at 0, which is a \eqn{\theta} of 1; `"moments"`, at estimates from the cells
+#'   of the data set, see "Starts".
 #' @param library_start where the library's encoder starts: `"random"`, as any layer, as in scvi 0.6.8; `"prior"`: the
 #'   biases of its outputs start at the mean of the log library size (with `library = "residual"`: at 0) and at the
 #'   logarithm of its prior variance, means over the cells of the data set.
@@ -116,7 +117,7 @@ network_options <- function(size, n_hidden, n_latent, n_layers, dropout_rate, di
         latent_distribution = check_choice(latent_distribution, "latent_distribution", c("normal", "ln")),
         library = check_choice(library[1L], "library", c("latent", "observed", "residual")),
         encode_covariates = check_flag(encode_covariates, "encode_covariates"), covariates = size$covariates,
-        dispersion_start = check_choice(dispersion_start, "dispersion_start", c("normal", "moments")),
+        dispersion_start = check_choice(dispersion_start, "dispersion_start", c("normal", "one", "moments")),
         library_start = check_choice(library_start, "library_start", c("random", "prior")),
         scale_start = check_choice(scale_start, "scale_start", c("random", "shares")),
         normalisation = check_choice(normalisation, "normalisation", c("batch", "layer"))
@@ -127,9 +128,9 @@ network_options <- function(size, n_hidden, n_latent, n_layers, dropout_rate, di
 
 # Starts from the data go with what is started, and need the data.
 check_starts <- function(options, dataset) {
-    if (options$dispersion_start == "moments" && options$dispersion == "gene-cell") {
-        abort_rscvi("{.code dispersion_start = \"moments\"} does not go with {.code dispersion = \"gene-cell\"}: that is
-            an output of the decoder.")
+    if (options$dispersion_start != "normal" && options$dispersion == "gene-cell") {
+        abort_rscvi("{.code dispersion_start = \"{options$dispersion_start}\"} does not go with
+            {.code dispersion = \"gene-cell\"}: that is an output of the decoder.")
     }
     if (options$library_start == "prior" && options$library == "observed") {
         abort_rscvi("{.code library_start = \"prior\"} does not go with {.code library = \"observed\"}, which has no

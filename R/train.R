@@ -64,7 +64,7 @@ training_options <- function(trainer, n_epochs, lr, eps) {
 
 # Trainers that were saved before these options, or do not have them, train as scvi 0.6.8 does.
 or_default <- function(options) {
-    defaults <- list(max_kl_weight = 1, lr_schedule = "constant", free_bits = 0)
+    defaults <- list(max_kl_weight = 1, lr_schedule = "constant", free_bits = 0, n_iter_fixed_dispersion = 0)
     utils::modifyList(defaults, options[intersect(names(defaults), names(options))])
 }
 

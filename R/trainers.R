@@ -44,6 +44,8 @@
 #' @param lr_dispersion learning rate of the log dispersions of genes, \eqn{\ln\theta}, with an epsilon of 1e-8 of their
 #'   Adam; it follows `lr_schedule` and early stopping in proportion. `NULL`: `lr` and `eps` of [train()], as in scvi
 #'   0.6.8, with which they stay near where they start, as their gradients are no larger than that `eps`.
+#' @param n_iter_fixed_dispersion for so many minibatches, those of earlier calls of [train()] included, log dispersions
+#'   stay where they start, and learn afterwards. 0: they always learn, as in scvi 0.6.8.
 #' @param show_progbar `FALSE` silences the progress bar; `NULL` shows one in interactive sessions.
 #'
 #' @return An [UnsupervisedTrainer-class] object.
@@ -63,7 +65,7 @@ UnsupervisedTrainer <- function(model, gene_dataset, train_size = 0.9, test_size
                                 metrics_to_monitor = NULL, frequency = NULL, weight_decay = 1e-6,
                                 early_stopping_kwargs = NULL, data_loader_kwargs = NULL, batch_size = 128, seed = 0,
                                 max_nans = 10, show_progbar = NULL, max_kl_weight = 1, lr_schedule = "constant",
-                                free_bits = 0, lr_dispersion = NULL) {
+                                free_bits = 0, lr_dispersion = NULL, n_iter_fixed_dispersion = 0) {
     check_model_of_counts(model)
     check_class(gene_dataset, "gene_dataset", "GeneExpressionDataset")
     gene_dataset <- align_to_model(gene_dataset, model)
@@ -77,8 +79,9 @@ UnsupervisedTrainer <- function(model, gene_dataset, train_size = 0.9, test_size
     options <- trainer_options(names(sets), on = "test_set", n_iter_kl_warmup, n_epochs_kl_warmup, use_cuda,
         metrics_to_monitor, frequency, weight_decay, early_stopping_kwargs, data_loader_kwargs, batch_size, max_nans,
         show_progbar, monitorable_metrics(has_classifier(model)), max_kl_weight = max_kl_weight,
-        lr_schedule = lr_schedule, free_bits = free_bits, lr_dispersion = lr_dispersion)
-    check_lr_dispersion(lr_dispersion, model)
+        lr_schedule = lr_schedule, free_bits = free_bits, lr_dispersion = lr_dispersion,
+        n_iter_fixed_dispersion = n_iter_fixed_dispersion)
+    check_dispersion_learns(options, model)
     if (options$free_bits > 0 && has_classifier(model)) {
         abort_rscvi("{.arg free_bits} is for models without a classifier, not for a {.cls {class(model)}}.")
     }
@@ -91,7 +94,7 @@ UnsupervisedTrainer <- function(model, gene_dataset, train_size = 0.9, test_size
 trainer_options <- function(set_names, on, n_iter_kl_warmup, n_epochs_kl_warmup, use_cuda, metrics_to_monitor,
                             frequency, weight_decay, early_stopping_kwargs, data_loader_kwargs, batch_size, max_nans,
                             show_progbar, metrics, threshold = 3, max_kl_weight = 1, lr_schedule = "constant",
-                            free_bits = 0, lr_dispersion = NULL) {
+                            free_bits = 0, lr_dispersion = NULL, n_iter_fixed_dispersion = 0) {
     if (!is.null(data_loader_kwargs)) {
         batch_size <- check_data_loader_kwargs(data_loader_kwargs, default = batch_size)$batch_size
     }
@@ -116,14 +119,17 @@ trainer_options <- function(set_names, on, n_iter_kl_warmup, n_epochs_kl_warmup,
         max_kl_weight = check_number(max_kl_weight, "max_kl_weight", lower = 0, upper_open = TRUE),
         lr_schedule = lr_schedule, free_bits = check_number(free_bits, "free_bits", lower = 0, upper_open = TRUE),
         lr_dispersion = check_optional(lr_dispersion, "lr_dispersion", check_number, lower = 0, lower_open = TRUE,
-            upper_open = TRUE)
+            upper_open = TRUE),
+        n_iter_fixed_dispersion = check_count(n_iter_fixed_dispersion, "n_iter_fixed_dispersion", lower = 0L)
     )
 }
 
-# Where there is no dispersion of genes that has a rate.
-check_lr_dispersion <- function(lr_dispersion, model) {
-    if (is.null(lr_dispersion) || model@options$dispersion != "gene-cell") return(invisible())
-    abort_rscvi(c("{.arg lr_dispersion} does not go with a model of {.code dispersion = \"gene-cell\"}, where dispersions
+# Where there is no dispersion of genes that has a rate, or a start to stay at.
+check_dispersion_learns <- function(options, model) {
+    asked <- c(lr_dispersion = !is.null(options$lr_dispersion),
+        n_iter_fixed_dispersion = options$n_iter_fixed_dispersion > 0)
+    if (!any(asked) || model@options$dispersion != "gene-cell") return(invisible())
+    abort_rscvi(c("{.arg {names(asked)[asked][1L]}} does not go with a model of {.code dispersion = \"gene-cell\"}, where dispersions
         are an output of the decoder.", i = "Leave it out: the decoder has the rate {.arg lr} of {.fn train}."))
 }
 

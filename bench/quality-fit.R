@@ -18,6 +18,9 @@ quality_levers <- c(quality_levers, list(
     `batch-norm` = list(model = list(normalisation = "batch")),
     `random-shares` = list(model = list(scale_start = "random")),
     `normal-start` = list(model = list(dispersion_start = "normal")),
+    `one-start` = list(model = list(dispersion_start = "one")),
+    `moments-start` = list(model = list(dispersion_start = "moments")),
+    `always-learning` = list(trainer = list(n_iter_fixed_dispersion = 0)),
     `one-rate` = list(trainer = list(lr_dispersion = NULL)), `at-once` = list(trainer = list(n_iter_kl_warmup = NULL))
 ))
 # Those with a value: "beta=2", "free=0.1", "warmup=500" (minibatches), "rise=1" (over that share of
@@ -25,7 +28,8 @@ quality_levers <- c(quality_levers, list(
 quality_values <- list(
     beta = function(x) list(trainer = list(max_kl_weight = x)), free = function(x) list(trainer = list(free_bits = x)),
     warmup = function(x) list(trainer = list(n_iter_kl_warmup = x)), rise = function(x) list(rise = x),
-    lr = function(x) list(train = list(lr = x)),
+    fixed = function(x) list(fixed = x),
+    lr = function(x) list(train = list(lr = x)), rate = function(x) list(trainer = list(lr_dispersion = x)),
     length = function(x) list(length = x), dropout = function(x) list(model = list(dropout_rate = x)),
     latent = function(x) list(model = list(n_latent = x))
 )
@@ -67,6 +71,10 @@ fit_quality <- function(data, test, settings, seed, n_epochs) {
     of_training <- rscvi::update_cells(dataset, trained_on)
     if (!is.null(settings$rise)) {
         settings$trainer$n_iter_kl_warmup <- round(settings$rise * n_epochs * ceiling(length(trained_on) / 128))
+    }
+    if (!is.null(settings$fixed)) {
+        settings$trainer$n_iter_fixed_dispersion <- round(settings$fixed * n_epochs *
+            ceiling(length(trained_on) / 128))
     }
     if (isTRUE(settings$recommended)) {
         settings$trainer$train_indices <- trained_on

@@ -47,6 +47,7 @@ rscvi::TrainOptions to_train_options(const Rcpp::List& list) {
   options.n_epochs = option<int>(list, "n_epochs");
   options.optimiser = {option<double>(list, "lr"), option<double>(list, "eps"), option<double>(list, "weight_decay")};
   if (const auto lr = to_optional<double>(list["lr_dispersion"])) options.dispersion = rscvi::DispersionRate{*lr};
+  options.fixed_dispersion_iterations = static_cast<std::int64_t>(option<double>(list, "n_iter_fixed_dispersion"));
   options.batch_size = option<int>(list, "batch_size");
   const auto epochs = to_optional<double>(list["n_epochs_kl_warmup"]);
   const auto iterations = to_optional<double>(list["n_iter_kl_warmup"]);

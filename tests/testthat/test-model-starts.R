@@ -30,6 +30,23 @@ test_that("dispersions start at moment estimates, and nothing else moves", {
     }
 })
 
+test_that("dispersions of one are exactly that, with or without data, and nothing else moves", {
+    for (size in list(small_dataset(), 12)) {
+        for (dispersion in c("gene", "gene-batch")) {
+            plain <- state_dict(VAE(size, n_batch = 2, n_hidden = 8, n_latent = 3, dispersion = dispersion, seed = 1))
+            started <- state_dict(VAE(size, n_batch = 2, n_hidden = 8, n_latent = 3, dispersion = dispersion,
+                dispersion_start = "one", seed = 1))
+            expect_true(all(started$px_r == 0))
+            expect_identical(dim(started$px_r), dim(plain$px_r))
+            expect_identical(started[names(started) != "px_r"], plain[names(plain) != "px_r"])
+        }
+    }
+    for (make in makers) {
+        started <- state_dict(make(small_dataset(), n_hidden = 8, n_latent = 3, dispersion_start = "one", seed = 1))
+        expect_identical(as.vector(started$px_r), rep(0, 12))
+    }
+})
+
 test_that("shares of the genes start at those of the data, and nothing else moves", {
     dataset <- small_dataset()
     name <- "decoder.px_scale_decoder.0.bias"
@@ -119,7 +136,8 @@ test_that("the options are refused where they cannot work, by name", {
     refuse("`library` must be", dataset, library = "known")
     refuse("`dispersion_start` is \"moments\", but `n_input` is a number", 12, dispersion_start = "moments")
     refuse("`library_start` is \"prior\", but `n_input` is a number", 12, library_start = "prior")
-    refuse("gene-cell", dataset, dispersion = "gene-cell", dispersion_start = "moments")
+    refuse("\"moments\".*gene-cell", dataset, dispersion = "gene-cell", dispersion_start = "moments")
+    refuse("\"one\".*gene-cell", 12, dispersion = "gene-cell", dispersion_start = "one")
     refuse("no\\s+encoder", dataset, library = "observed", library_start = "prior")
     refuse("`n_batch` is 1, but the data set has 2 batches", dataset, n_batch = 1, dispersion = "gene-batch",
         dispersion_start = "moments")

@@ -430,3 +430,19 @@ test_that("log dispersions with a rate of their own move by about that much a st
     expect_identical(sign(fast$px_r - before$px_r), sign(slow$px_r - before$px_r))
     expect_lt(max(abs(slow$px_r - before$px_r)), 1e-3)
 })
+
+test_that("log dispersions stay where they start for as long as told, over calls of train()", {
+    dataset <- small_dataset()
+    trainer <- UnsupervisedTrainer(small_model(dataset, dispersion_start = "one"), dataset, train_size = 1,
+        batch_size = 20, n_iter_fixed_dispersion = 6, lr_dispersion = 0.02, seed = 1)
+    log_theta <- function() as.vector(state_dict(model(trainer))$px_r)
+    expect_identical(log_theta(), rep(0, 12))
+    before <- state_dict(model(trainer))$z_encoder.mean_encoder.weight
+    train(trainer, n_epochs = 2, seed = 1)
+    expect_identical(log_theta(), rep(0, 12))
+    expect_false(identical(state_dict(model(trainer))$z_encoder.mean_encoder.weight, before))
+    train(trainer, n_epochs = 1, seed = 1)
+    expect_true(all(log_theta() != 0))
+    # Three steps of Adam, each of hardly more than its rate.
+    expect_lt(max(abs(log_theta())), 0.065)
+})

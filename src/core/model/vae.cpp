@@ -130,6 +130,8 @@ VaeImpl::VaeImpl(const VaeOptions& options, RandomStream& random) : options_(opt
     case Dispersion::gene_label: px_r_ = random.normal({n_genes, options.n_labels}, c10::kCPU); break;
     case Dispersion::gene_cell: break;
   }
+  // Drawn all the same: the other weights are those of the seed, wherever dispersions start.
+  if (px_r_.defined() && options.dispersion_start == DispersionStart::one) px_r_.zero_();
   if (px_r_.defined()) px_r_ = register_parameter("px_r", px_r_);
   const CovariateSizes sizes = covariate_sizes(options, options.encode_covariates);
   FullyConnectedOptions z_block = encoder_block(options, n_genes, options.n_layers);

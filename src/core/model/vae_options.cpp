@@ -64,8 +64,9 @@ Library parse_library(const std::string& name) {
 }
 
 DispersionStart parse_dispersion_start(const std::string& name) {
-  return parse<DispersionStart>("dispersion_start", name,
-                                {{"normal", DispersionStart::normal}, {"moments", DispersionStart::moments}});
+  return parse<DispersionStart>(
+      "dispersion_start", name,
+      {{"normal", DispersionStart::normal}, {"one", DispersionStart::one}, {"moments", DispersionStart::moments}});
 }
 
 LibraryStart parse_library_start(const std::string& name) {
@@ -89,8 +90,10 @@ void require_rate(const char* option, double value) {
 }
 
 void validate_starts(const VaeOptions& options) {
-  if (options.dispersion_start == DispersionStart::moments && options.dispersion == Dispersion::gene_cell) {
-    throw InvalidArgument("dispersion_start \"moments\" does not go with dispersion \"gene-cell\", which has no start");
+  if (options.dispersion_start != DispersionStart::normal && options.dispersion == Dispersion::gene_cell) {
+    const std::string name = options.dispersion_start == DispersionStart::one ? "one" : "moments";
+    throw InvalidArgument("dispersion_start \"" + name +
+                          "\" does not go with dispersion \"gene-cell\", which has no start");
   }
   if (options.library_start == LibraryStart::prior && options.library == Library::observed) {
     throw InvalidArgument("library_start \"prior\" does not go with library \"observed\", which has no encoder");

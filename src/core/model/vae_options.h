@@ -18,7 +18,7 @@ enum class LatentDistribution { normal, logistic_normal };
 // ln of that number plus what an encoder makes of the counts, 0 at the start.
 enum class Library { latent, observed, residual };
 // Where ln theta starts: N(0, 1), or estimates from the data (model/start.h).
-enum class DispersionStart { normal, moments };
+enum class DispersionStart { normal, one, moments };
 // Where the biases of the library encoder's two outputs start: as those of any layer, or at the library's prior.
 enum class LibraryStart { random, prior };
 

@@ -25,6 +25,7 @@ Optimiser::Optimiser(std::vector<at::Tensor> parameters, const OptimiserOptions&
                      const std::vector<OwnRate>& own_rates)
     : parameters_(std::move(parameters)),
       options_(parameters_.size(), options),
+      has_own_rate_(parameters_.size(), false),
       moments_(parameters_.size()),
       first_lr_(options.lr),
       lr_(options.lr) {
@@ -40,9 +41,10 @@ Optimiser::Optimiser(std::vector<at::Tensor> parameters, const OptimiserOptions&
     }
     options_[k].lr = own->lr;
     options_[k].eps = own->eps;
-    if (by_operators) by_operators_.push_back({DeviceAdam({parameters_[k]}, options_[k]), own->lr});
+    has_own_rate_[k] = true;
+    if (by_operators) by_operators_.push_back({DeviceAdam({parameters_[k]}, options_[k]), own->lr, true});
   }
-  if (by_operators && !others.empty()) by_operators_.push_back({DeviceAdam(others, options), options.lr});
+  if (by_operators && !others.empty()) by_operators_.push_back({DeviceAdam(others, options), options.lr, false});
   // Gradients that somebody else left behind must not count as reached.
   for (at::Tensor& parameter : parameters_) parameter.mutable_grad() = at::Tensor();
 }
@@ -52,7 +54,9 @@ void Optimiser::step(const at::Tensor& loss, const at::Tensor& is_sound) {
   const at::NoGradGuard no_grad;
   if (!by_operators_.empty()) {
     const at::Tensor sound = is_sound.defined() ? is_sound : at::ones({}, loss.options().dtype(at::kBool));
-    for (ByOperators& part : by_operators_) part.adam.step(sound, part.lr * (lr_ / first_lr_));
+    for (ByOperators& part : by_operators_) {
+      if (!(part.is_own_rate && own_rates_rest_)) part.adam.step(sound, part.lr * (lr_ / first_lr_));
+    }
     for (at::Tensor& parameter : parameters_) parameter.mutable_grad() = at::Tensor();
     return;
   }
@@ -60,7 +64,8 @@ void Optimiser::step(const at::Tensor& loss, const at::Tensor& is_sound) {
   for (std::size_t k = 0; k < parameters_.size(); ++k) {
     at::Tensor& gradient = parameters_[k].mutable_grad();
     if (!gradient.defined()) continue;
-    if (counts) update(parameters_[k], gradient, options_[k], moments_[k]);
+    const bool rests = has_own_rate_[k] && own_rates_rest_;
+    if (counts && !rests) update(parameters_[k], gradient, options_[k], moments_[k]);
     gradient = at::Tensor();  // the next backward pass hands its own over, without adding
   }
 }

@@ -26,6 +26,10 @@ class Optimiser {
   // is, and false, it leaves parameters and moments as they are; on a GPU the host does not look at it.
   void step(const at::Tensor& loss, const at::Tensor& is_sound = {});
 
+  // While they rest, steps leave the parameters with a rate of their own, and what is known of their gradients, as they
+  // are.
+  void let_own_rates_rest(bool rest) { own_rates_rest_ = rest; }
+
   // Of the parameters without one of their own, which change in the same proportion.
   double lr() const { return lr_; }
   void set_lr(double lr) { lr_ = lr; }
@@ -40,13 +44,16 @@ class Optimiser {
 
   std::vector<at::Tensor> parameters_;
   std::vector<OptimiserOptions> options_;  // of each parameter
+  std::vector<bool> has_own_rate_;         // the same
   std::vector<Moments> moments_;
   struct ByOperators {
     DeviceAdam adam;
     double lr;
+    bool is_own_rate;
   };
   std::vector<ByOperators> by_operators_;  // one a rate, of parameters that are not on the CPU
   double first_lr_, lr_;
+  bool own_rates_rest_ = false;
 };
 
 }  // namespace rscvi

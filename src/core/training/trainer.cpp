@@ -21,12 +21,15 @@ constexpr double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std:
 constexpr std::int64_t smallest_minibatch = 3;      // batch normalisation of one or two cells is noise
 constexpr std::int64_t smallest_monitored_set = 5;  // a mean over fewer cells says nothing
 
-// ln theta of each gene (and batch, or label), if it is among what is trained and is to have a rate of its own.
+// ln theta of each gene (and batch, or label), if it is among what is trained and is to have a rate of its own, or to
+// rest for a while.
 std::vector<Optimiser::OwnRate> own_rates(torch::nn::Module& module, const TrainOptions& options) {
   const auto parameters = module.named_parameters(/*recurse=*/false);
   const at::Tensor* dispersions = parameters.find("px_r");
-  if (!options.dispersion || dispersions == nullptr) return {};
-  return {{*dispersions, options.dispersion->lr, options.dispersion->eps}};
+  if (dispersions == nullptr) return {};
+  if (options.dispersion) return {{*dispersions, options.dispersion->lr, options.dispersion->eps}};
+  if (options.fixed_dispersion_iterations > 0) return {{*dispersions, options.optimiser.lr, options.optimiser.eps}};
+  return {};
 }
 
 bool are_on_gpu(const std::vector<at::Tensor>& parameters) {
@@ -122,6 +125,7 @@ class Run {
   void step(const std::int64_t* cells, std::int64_t size, double kl_weight) {
     const at::Tensor loss = plan_.loss(cells, size, kl_weight);
     ++result_.iterations;
+    optimiser_.let_own_rates_rest(result_.iterations <= options_.fixed_dispersion_iterations);
     if (checks_are_deferred_) {
       deferred_.add(loss.detach(), size);
       optimiser_.step(loss, loss.detach().abs() < infinity);

@@ -122,6 +122,18 @@ TEST_CASE("start: dispersion by moments moves px_r and nothing else") {
   CHECK(differing(toy_model(none), started(toy, none)).empty());
 }
 
+TEST_CASE("start: dispersions of one are exactly that, and need no data; the other weights are the seed's") {
+  for (const Dispersion dispersion : {Dispersion::gene, Dispersion::gene_batch, Dispersion::gene_label}) {
+    VaeOptions options = toy_options();
+    options.dispersion = dispersion;
+    const Vae at_random = toy_model(options);
+    options.dispersion_start = DispersionStart::one;
+    const Vae model = toy_model(options);
+    CHECK(differing(at_random, model) == std::vector<std::string>{"px_r"});
+    CHECK(at::all(find(live_state(*model), "px_r") == 0).item<bool>());
+  }
+}
+
 TEST_CASE("start: the library's encoder at its prior moves two biases") {
   const Toy toy = toy_data();
   double mean = 0, variance = 0;
@@ -180,7 +192,13 @@ TEST_CASE("start: what does not fit is named") {
   options.n_batch = 1;
   CHECK_THROWS_WITH_AS(start(), "the model has 1 batches, the data set 2", InvalidArgument);
   options = with_moments(Dispersion::gene_cell);
-  CHECK_THROWS_AS(validate(options), InvalidArgument);
+  CHECK_THROWS_WITH_AS(validate(options),
+                       "dispersion_start \"moments\" does not go with dispersion \"gene-cell\", which has no start",
+                       InvalidArgument);
+  options.dispersion_start = DispersionStart::one;
+  CHECK_THROWS_WITH_AS(validate(options),
+                       "dispersion_start \"one\" does not go with dispersion \"gene-cell\", which has no start",
+                       InvalidArgument);
   options = toy_options();
   options.library = Library::observed;
   options.library_start = LibraryStart::prior;

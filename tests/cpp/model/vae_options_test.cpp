@@ -18,6 +18,7 @@ TEST_CASE("vae options: the names of scvi 0.6.8, and nothing else") {
   CHECK(parse_latent_distribution("ln") == LatentDistribution::logistic_normal);
   CHECK(parse_library("residual") == Library::residual);
   CHECK(parse_dispersion_start("normal") == DispersionStart::normal);
+  CHECK(parse_dispersion_start("one") == DispersionStart::one);
   CHECK(parse_dispersion_start("moments") == DispersionStart::moments);
   CHECK(parse_library_start("random") == LibraryStart::random);
   CHECK(parse_library_start("prior") == LibraryStart::prior);

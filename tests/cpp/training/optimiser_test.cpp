@@ -106,3 +106,26 @@ TEST_CASE("optimiser: a parameter with a rate and an eps of its own moves as if 
     CHECK(max_relative_difference(together[1], alone[1]) < 1e-6);
   }
 }
+
+TEST_CASE("optimiser: parameters with a rate of their own rest while told to, as if those steps had not been") {
+  for (const bool by_operators : {false, true}) {
+    OptimiserOptions options;
+    options.by_operators = by_operators;
+    std::vector<at::Tensor> rested = parameters(at::kFloat), expected = parameters(at::kFloat);
+    OptimiserOptions own = options;
+    own.lr = 0.3;
+    own.eps = 1e-8;
+    Optimiser resting(rested, options, {{rested[1], 0.3, 1e-8}}), later({expected[1]}, own);
+    const auto square = [](const at::Tensor& p, int step) { return (p - step).square().sum(); };
+    for (int step = 0; step < 6; ++step) {
+      const bool rests = step < 2 || step == 4;
+      const at::Tensor other = rested[0].detach().clone(), own = rested[1].detach().clone();
+      resting.let_own_rates_rest(rests);
+      resting.step(at::exp(rested[0] * 0.3).sum() + square(rested[1], step));
+      if (!rests) later.step(square(expected[1], step));
+      CHECK(same_bits(rested[1].detach(), own) == rests);
+      CHECK_FALSE(same_bits(rested[0].detach(), other));
+    }
+    CHECK(max_relative_difference(rested[1], expected[1]) < 1e-6);
+  }
+}

@@ -110,6 +110,28 @@ TEST_CASE("training: the weight of a warm-up takes part in training") {
   CHECK_FALSE(same_bits(train_toy(toy, options).state(), full));
 }
 
+TEST_CASE("training: log dispersions rest for so many minibatches, counted over calls, with a rate of their own or not") {
+  const Toy toy = toy_data();  // 3 minibatches an epoch
+  for (const bool own_rate : {false, true}) {
+    TrainOptions options = quick_training(2);
+    if (own_rate) options.dispersion = DispersionRate{0.05};
+    const auto log_theta = [&] { return find(train_toy(toy, options).state(), "px_r"); };
+    const at::Tensor start = find(live_state(*toy_model(toy_options())), "px_r");
+    options.fixed_dispersion_iterations = 6;
+    CHECK(same_bits(log_theta(), start));
+    options.fixed_dispersion_iterations = 5;
+    const at::Tensor last_step_alone = log_theta();
+    CHECK_FALSE(same_bits(last_step_alone, start));
+    // Adam's first step is at most its rate.
+    if (own_rate) CHECK(max_difference(last_step_alone, start) < 0.0501);
+    options.fixed_dispersion_iterations = 8;
+    options.first_iteration = 3;
+    CHECK_FALSE(same_bits(log_theta(), start));
+    options.first_iteration = 2;
+    CHECK(same_bits(log_theta(), start));
+  }
+}
+
 TEST_CASE("training: on corrupted counts when asked, which is training on those counts") {
   Toy toy = toy_data();
   const auto corrupted = source_of(compress(at::floor(toy.x / 2)));
