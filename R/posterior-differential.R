@@ -67,21 +67,20 @@ contrast_populations <- function(post, population1, population2, settings, seed)
 #' @seealso [scvi_ensemble()] for what several fits agree on, [diagnose()] for whether to believe one.
 #' @section Genes with next to no counts: what a model says of such a gene is a guess, and a ratio of two guesses can be
 #'   anything. In change mode without a pseudocount they fill the list. Two cell types of worm_l2 (842 and 443 cells,
-#'   5,000 genes, a median of 93 counts a cell, [runSCVI()]'s settings for 30 epochs, one seed): genes called at a false
+#'   5,000 genes, a median of 93 counts a cell, [runSCVI()]'s settings, one seed): genes called at a false
 #'   discovery rate of 5 %, and those of them with a mean count below .05 in both types,
 #'
 #'   | `pseudocounts` | called | of next to no counts |
 #'   |:---------------|-------:|---------------------:|
-#'   | `NULL` | 997 | 686 |
-#'   | `"detection"` | 212 | 59 |
-#'   | `1e-4` | 99 | 4 |
-#'   | `"auto"` | 3 | 0 |
+#'   | `NULL` | 738 | 513 |
+#'   | `"detection"` | 59 | 0 |
+#'   | `1e-4` | 28 | 0 |
+#'   | `"auto"` | 0 | 0 |
 #'
 #'   **Use `"detection"` in change mode**, and read the list in the order of [top_genes()]: on [example_pbmc()], CD14+
 #'   monocytes, `ctrl` against `stim`, where it makes next to no difference otherwise, its first 30 genes held 20 of the
-#'   first 30 by Wilcoxon's test with each of three seeds, those of the table itself 17 to 19. 1e-4 leaves fewer of
-#'   these genes where cells have few counts, but shrinks the changes of all others where they have many; `"auto"` is
-#'   cautious: it calls few genes, and seeds agree less on which. Look at `raw_mean1` and `raw_mean2` in any case. More
+#'   first 30 by Wilcoxon's test with each of three seeds, those of the table itself 17 to 20. 1e-4 shrinks the
+#'   changes of all genes, and `"auto"` is cautious: it calls few, and seeds agree less on which. Look at `raw_mean1` and `raw_mean2` in any case. More
 #'   is in `bench/QUALITY.md` in the source, "Contrasts".
 #' @section Memory: genes, or samples, are decoded a few at a time; what is kept of a sample is its last hidden layer.
 #' @section Differences from scvi 0.6.8: the posterior is left as it was (there, later methods work on the cells that

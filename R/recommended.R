@@ -4,27 +4,30 @@
 #'
 #' Constructors and trainers ([VAE()], [UnsupervisedTrainer()], [SCANVI()], [SemiSupervisedTrainer()]) keep the defaults
 #' of scvi 0.6.8, whose results they reproduce. [runSCVI()] uses another set, unless it is told `defaults =
-#' "scvi-0.6.8"`; [runSCANVI()] uses it with `defaults = "recommended"`, but labels are told less well then:
+#' "scvi-0.6.8"`; [runSCANVI()] uses it with `defaults = "recommended"`, but labels are told no better then:
 #'
 #' | what | argument | `"recommended"` | `"scvi-0.6.8"` |
 #' |:-----|:---------|:----------------|:---------------|
 #' | likelihood of counts | `reconstruction_loss` of [VAE()] | `"nb"` | `"zinb"` |
 #' | library size | `library` of [VAE()] | `"observed"` (5) | `"latent"` |
 #' | shares of the genes start at | `scale_start` of [VAE()] | `"shares"` | `"random"` |
-#' | log dispersions start at | `dispersion_start` of [VAE()] | `"moments"` (1) | `"normal"` |
-#' | their learning rate | `lr_dispersion` of the trainers | 0.01 (1) | `NULL`: as all others |
-#' | weight of the KL term of z | `max_kl_weight` of the trainers | 1 to 6 (2) | 1 |
+#' | log dispersions start at | `dispersion_start` of [VAE()] | `"one"` (1) | `"normal"` |
+#' | they stay there for | `n_iter_fixed_dispersion` of the trainers | 4/5 of training (1, 6) | 0 |
+#' | their learning rate | `lr_dispersion` of the trainers | 0.02 (1) | `NULL`: as all others |
+#' | weight of the KL term of z | `max_kl_weight` of the trainers | 1 to 5 (2) | 1 |
 #' | it rises from 0 over | its `n_iter_kl_warmup` or `n_epochs_kl_warmup` | all of training | 400 epochs (3) |
 #' | training | `n_epochs` of [runSCVI()], [runSCANVI()] | 100 epochs or 2,000 steps (4) | 400 epochs (4) |
 #'
 #' 1. Not with `dispersion = "gene-cell"`, where dispersions are an output of the decoder.
-#' 2. A 40th of the median number of counts of a cell: cells of few counts have little to set against it, and latent
+#' 2. A 25th of the median number of counts of a cell: cells of few counts have little to set against it, and latent
 #'   dimensions would go unused. [runSCANVI()]: of its VAE; the SCANVI keeps 1. What is given goes to both.
 #' 3. [runSCANVI()]: not at all, as its SCANVI starts from a trained VAE.
 #' 4. `"recommended"`: what makes 2,000 steps of training, but at least 50 epochs and at most 100. `"scvi-0.6.8"`:
 #'   `round(400 * 20000 / n)` for n cells, at most 400. The second is the limit of the first, too: a million cells are
 #'   trained on for 8 epochs with either.
 #' 5. `"latent"` where a `library_start` is given.
+#' 6. 0 where `early_stopping_kwargs` or `lr_schedule = "cosine"` are given: training may end before, or hardly move
+#'   afterwards. [runSCANVI()]: of its VAE.
 #'
 #' What is given to [runSCVI()] or [runSCANVI()] wins over both sets.
 #'
@@ -33,16 +36,23 @@
 #' dispersions stay where they start, at random: held-out cells are then less likely than under a model that knows one
 #' share and one dispersion a gene. With library sizes as observed and dispersions that learn they are more likely.
 #' Zero inflation has little to explain in UMI counts (Svensson 2020), and differences between cells that it explains
-#' are none to [differential_expression_score()], which looks at shares. A latent space that is held closer to its prior
-#' keeps cell types apart; rising slowly, that hold leaves dimensions in use that it would else empty at the start.
+#' are none to [differential_expression_score()], which looks at shares.
+#'
+#' Dispersions learn last, when the latent space has taken shape. Until then the variance of a count is
+#' \eqn{\mu + \mu^2}: how much one gene can say of a cell has a limit, and the many counts of ribosomal and mitochondrial
+#' genes do not decide which cells are neighbours. Estimates from the counts at the start would take for noise what sets
+#' cell types apart, and dispersions that learn all the while give genes of high means more weight; either costs purity
+#' of cell types among neighbours.
+#'
+#' A latent space that is held closer to its prior keeps cell types apart; rising slowly, that hold leaves dimensions in
+#' use that it would else empty at the start.
 #' @section Evidence: `bench/QUALITY.md` in the source: five data sets, three splits each, option by option. Against
 #'   scvi 0.6.8, \eqn{-\ln p} of held-out cells is 4 to 14 % lower, and below that of a null model ([null_model()]) in
-#'   each of the 15 splits. Of the latent spaces' scores 16 of 18 are at most one standard deviation below scvi's mean,
-#'   or above it (0.6.8's settings, fitted anew: 15 of 18); purity among neighbours on one data set, and the adjusted
-#'   Rand index of k-means on another, are not. In a contrast that was looked at (CD14+ monocytes of [example_pbmc()],
-#'   `ctrl` against `stim`), the genes that two seeds call agree (Jaccard index .82 to .88), and changes of expression
-#'   correlate with those of cells that were not trained on by .85 to .87, those observed in the cells that were by .83
-#'   to .84, and with scvi 0.6.8's settings by .82 (one seed).
+#'   each of the 15 splits. All of the latent spaces' 18 scores are at most one standard deviation below scvi's mean,
+#'   or above it (0.6.8's settings, fitted anew: 15 of 18). In a contrast that was looked at (CD14+ monocytes of
+#'   [example_pbmc()], `ctrl` against `stim`), the genes that two seeds call agree (Jaccard index .83 to .86), and changes
+#'   of expression correlate with those of cells that were not trained on by .85 to .86, those observed in the cells that
+#'   were by .83 to .84, and with scvi 0.6.8's settings by .82 (one seed).
 #' @references Svensson V (2020) Droplet scRNA-seq is not zero-inflated. *Nature Biotechnology* 38:147-150.
 #' @seealso [diagnose()], which says of a fit whether it is to be believed.
 #' @name recommended_defaults
@@ -54,21 +64,27 @@ default_sets <- c("recommended", "scvi-0.6.8")
 # the set `defaults` where nothing was given.
 with_defaults <- function(given, defaults, dataset, n_epochs) {
     if (defaults != "recommended") return(given)
+    n_steps <- n_epochs * steps_per_epoch(nb_cells(dataset), given$trainer)
     recommended <- list(
-        model = list(library = "observed", dispersion_start = "moments", scale_start = "shares",
+        model = list(library = "observed", dispersion_start = "one", scale_start = "shares",
             reconstruction_loss = "nb"),
-        trainer = list(max_kl_weight = recommended_kl_weight(dataset), lr_dispersion = 1e-2, n_epochs_kl_warmup = NULL,
-            n_iter_kl_warmup = n_epochs * steps_per_epoch(nb_cells(dataset), given$trainer)),
+        trainer = list(max_kl_weight = recommended_kl_weight(dataset), n_epochs_kl_warmup = NULL,
+            n_iter_kl_warmup = n_steps, lr_dispersion = 2e-2, n_iter_fixed_dispersion = round(0.8 * n_steps)),
         # No KL weight: with a larger one the classifier of a SCANVI is hardly ever sure.
-        labelled = list(lr_dispersion = 1e-2)
+        labelled = list(lr_dispersion = 2e-2)
     )
     # Either way of counting is a choice.
     if (any(c("n_epochs_kl_warmup", "n_iter_kl_warmup") %in% names(given$trainer))) {
         recommended$trainer[c("n_epochs_kl_warmup", "n_iter_kl_warmup")] <- list(NULL)
     }
+    # What may end early, or hardly moves at the end, must not leave dispersions where they start.
+    if (!is.null(given$trainer$early_stopping_kwargs) || identical(given$trainer$lr_schedule, "cosine")) {
+        recommended$trainer$n_iter_fixed_dispersion <- NULL
+    }
     if (identical(given$model$dispersion, "gene-cell")) {
         recommended$model$dispersion_start <- NULL
-        recommended$trainer$lr_dispersion <- recommended$labelled$lr_dispersion <- NULL
+        recommended$trainer[c("lr_dispersion", "n_iter_fixed_dispersion")] <- NULL
+        recommended$labelled$lr_dispersion <- NULL
     }
     # Who asks for a start of the library's encoder wants one.
     if (!is.null(given$model$library_start)) recommended$model$library <- NULL
@@ -81,7 +97,7 @@ with_defaults <- function(given, defaults, dataset, n_epochs) {
 }
 
 # Cells of few counts have little to set against their divergence from the prior: a large weight empties dimensions.
-recommended_kl_weight <- function(dataset) max(1, min(6, stats::median(cell_totals(dataset)) / 40))
+recommended_kl_weight <- function(dataset) max(1, min(5, stats::median(cell_totals(dataset)) / 25))
 
 # Minibatches of an epoch. What is not as it should be counts as the default: the trainer says so afterwards.
 steps_per_epoch <- function(n_cells, arguments) {

@@ -50,7 +50,7 @@ jaccard <- function(sets) {
         length(intersect(a, b)) / length(union(a, b))
     })
 }
-say <- function(what, x, digits = 3L) cat(sprintf("%-48s %s\n", what, paste(signif(x, digits), collapse = "  ")))
+say <- function(what, x, digits = 4L) cat(sprintf("%-48s %s\n", what, paste(signif(x, digits), collapse = "  ")))
 
 posts <- lapply(seeds, function(seed) posterior(fit(seed)))
 for (pseudocounts in list(NULL, 1e-6, "detection", 1e-4, "auto")) {

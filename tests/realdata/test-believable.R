@@ -10,10 +10,10 @@ test_that("blood cells with and without interferon: held-out cells are likelier 
     expect_lt(of("held-out likelihood", "value"), 0.92 * of("held-out likelihood", "reference"))
     expect_false(any(checks$verdict == "bad"), info = paste(checks$check, checks$verdict, collapse = "; "))
     z <- SingleCellExperiment::reducedDim(fitted, "SCVI")
-    # Three splits of bench/quality.R: 0.218 to 0.227 and 0.846 to 0.854; scvi 0.6.8: 0.229 and 0.857.
+    # Nine fits of bench/quality.R: 0.218 to 0.240 and 0.846 to 0.863; scvi 0.6.8: 0.229 and 0.857.
     expect_gt(clustering_scores(z, sce$cell_type, seed = 1)$asw, 0.2)
-    expect_gt(knn_purity(z, sce$cell_type, n_neighbors = 30), 0.835)
-    # The mean of next to every gene is found; without scale_start = "shares" MS4A1 is expected tens of times too often.
+    expect_gt(knn_purity(z, sce$cell_type, n_neighbors = 30), 0.84)
+    # The mean of next to every gene is found: with seeds 0, 1 and 2 HBB alone is off by more than a factor of two.
     rates <- generate_parameters(posterior(fitted), seed = 1)$means
     observed <- Matrix::rowMeans(SingleCellExperiment::counts(sce))
     off <- abs(log2(colMeans(rates) / observed))[observed >= 0.1]
@@ -57,17 +57,17 @@ test_that("two fits call the same genes, their changes are those of the cells, a
     posts <- lapply(1:2, function(seed) posterior(runSCVI(sce, n_epochs = 100, seed = seed, verbose = FALSE)))
     tables <- Map(compare, posts, list(cells), 1:2)
     called <- lapply(tables, function(de) rownames(de)[de$proba_de > 0.95])
-    # Goals .8, .97 and .66; measured with seeds 0, 1 and 2 (bench/contrast.R): Jaccard index of pairs .84, .81 and, of
-    # the two here, .78; correlation .970, .971, .966; overlap .83, .90, .90.
-    expect_gte(length(intersect(called[[1]], called[[2]])) / length(union(called[[1]], called[[2]])), 0.72)
+    # Goals .8, .97 and .66; measured with seeds 0, 1 and 2 (bench/contrast.R): Jaccard index of pairs .85, .86 and, of
+    # the two here, .83; correlation .971, .974, .966; overlap .83, .90, .90.
+    expect_gte(length(intersect(called[[1]], called[[2]])) / length(union(called[[1]], called[[2]])), 0.75)
     for (de in tables) expect_gte(follows(de, observed_changes(share, cells)), 0.96)
     shrunken <- Map(compare, posts, list(cells), 1:2, pseudocounts = "auto")
     for (de in shrunken) expect_gte(mean(rownames(de)[1:30] %in% first), 0.66)
-    # One count in 10,000: overlap .70 and .67 of the two, which still call the same genes, .76.
+    # One count in 10,000, in the order of top_genes(): overlap .73 and .77 of the two, which call the same genes, .87.
     between <- Map(compare, posts, list(cells), 1:2, pseudocounts = 1e-4)
-    expect_gte(mean(vapply(between, function(de) mean(rownames(de)[1:30] %in% first), 0)), 0.63)
+    for (de in between) expect_gte(mean(rownames(top_genes(de, 30)) %in% first), 0.66)
     called <- lapply(between, function(de) rownames(de)[de$proba_de > 0.95])
-    expect_gte(length(intersect(called[[1]], called[[2]])) / length(union(called[[1]], called[[2]])), 0.7)
+    expect_gte(length(intersect(called[[1]], called[[2]])) / length(union(called[[1]], called[[2]])), 0.78)
 })
 
 test_that("changes say more of cells that the model did not see than those observed in the cells that it saw", {
@@ -76,7 +76,7 @@ test_that("changes say more of cells that the model did not see than those obser
     seen <- seq_len(ncol(sce)) %in% indices(posterior(fitted, set = "train_set"))
     of <- function(which) lapply(monocytes(sce), `&`, which)
     new <- observed_changes(shares(sce), of(!seen))
-    # .865 and .838 with seed 1 (bench/contrast.R).
+    # .862 and .838 with seed 1 (bench/contrast.R).
     expect_gt(follows(compare(posterior(fitted), of(seen), 1), new),
         stats::cor(observed_changes(shares(sce), of(seen)), new, method = "spearman"))
 })

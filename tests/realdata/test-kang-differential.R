@@ -84,7 +84,7 @@ test_that("three fits call the same genes, with changes as observed, and Wilcoxo
     alike <- utils::combn(3L, 2L, function(k) {
         length(intersect(called[[k[1L]]], called[[k[2L]]])) / length(union(called[[k[1L]]], called[[k[2L]]]))
     })
-    # Measured with these seeds: .88, .84, .88; 20 of 30 with each; .974, .976, .973. Roundings differ between
+    # Measured with these seeds: .86, .85, .83; 20 of 30 with each; .977, .977, .971. Roundings differ between
     # processors and are to a fit what another seed is: hence the slack.
     expect_gt(mean(alike), 0.8)
     expect_gte(mean(vapply(tables, function(de) sum(rownames(top_genes(de, 30)) %in% wilcoxon), 0)), 18)

@@ -9,15 +9,15 @@ make_sce <- function() {
     )
 }
 sce <- make_sce()
-# The recommended weight of the KL term for cells of fewer than 240 counts.
-kl_weight <- max(1, median(Matrix::colSums(SummarizedExperiment::assay(sce))) / 40)
+# The recommended weight of the KL term for cells of fewer than 125 counts.
+kl_weight <- max(1, median(Matrix::colSums(SummarizedExperiment::assay(sce))) / 25)
 run <- function(x = sce, ..., batch = "donor", n_epochs = 3, n_hidden = 8, n_latent = 3, seed = 1) {
     runSCVI(x, batch = batch, n_epochs = n_epochs, n_hidden = n_hidden, n_latent = n_latent, seed = seed, ...)
 }
 # The model that it makes of such arguments.
 recommended_vae <- function(dataset, ..., reconstruction_loss = "nb") {
     VAE(dataset, n_hidden = 8, n_latent = 3, reconstruction_loss = reconstruction_loss, library = "observed",
-        dispersion_start = "moments", scale_start = "shares", seed = 1, ...)
+        dispersion_start = "one", scale_start = "shares", seed = 1, ...)
 }
 reduced <- function(x, name = "SCVI") SingleCellExperiment::reducedDim(x, name)
 done <- run(labels = "type")
@@ -37,9 +37,9 @@ test_that("the reduced dimension is the latent mean of every cell, in order", {
 test_that("one call does what data set, model, trainer and train do, step by step", {
     dataset <- GeneExpressionDataset(sce, batch = "donor", labels = "type")
     model <- recommended_vae(dataset)
-    # Three epochs of one minibatch.
-    trainer <- UnsupervisedTrainer(model, dataset, max_kl_weight = kl_weight, lr_dispersion = 0.01,
-        n_epochs_kl_warmup = NULL, n_iter_kl_warmup = 3, seed = 1)
+    # Three epochs of one minibatch, in the last of which dispersions learn.
+    trainer <- UnsupervisedTrainer(model, dataset, max_kl_weight = kl_weight, lr_dispersion = 0.02,
+        n_epochs_kl_warmup = NULL, n_iter_kl_warmup = 3, n_iter_fixed_dispersion = 2, seed = 1)
     train(trainer, n_epochs = 3, seed = 1)
     expect_identical(reduced(done), latent_matrix(Posterior(model, dataset)))
     post <- posterior(done)
@@ -66,7 +66,8 @@ test_that("scvi 0.6.8's set of defaults is one word away, and what is given wins
     train(UnsupervisedTrainer(model, dataset, seed = 1), n_epochs = 3, seed = 1)
     expect_identical(state_dict(model(posterior(run(defaults = "scvi-0.6.8")))), state_dict(model))
     all_given <- run(reconstruction_loss = "zinb", library = "latent", dispersion_start = "normal",
-        scale_start = "random", max_kl_weight = 1, lr_dispersion = NULL, n_epochs_kl_warmup = 400)
+        scale_start = "random", max_kl_weight = 1, lr_dispersion = NULL, n_iter_fixed_dispersion = 0,
+        n_epochs_kl_warmup = 400)
     expect_identical(state_dict(model(posterior(all_given))), state_dict(model))
     expect_identical(model(posterior(run(library_start = "prior")))@options$library, "latent")
     by_cell <- model(posterior(run(dispersion = "gene-cell")))@options
@@ -92,12 +93,25 @@ test_that("the recommended weight of the KL term goes with depth, the length of 
         recommended_kl_weight(GeneExpressionDataset(counts))
     }
     # One cell of many counts changes nothing.
-    expect_identical(c(weight(1), weight(16), weight(100)), c(1, 3.2, 6))
+    expect_identical(c(weight(1), weight(10), weight(100)), c(1, 3.2, 5))
     deeper <- sce
     SummarizedExperiment::assay(deeper) <- 4 * SummarizedExperiment::assay(sce)
     used <- function(...) model(posterior(run(deeper, ...)))@state$training$options$max_kl_weight
-    expect_equal(used(), median(Matrix::colSums(SummarizedExperiment::assay(deeper))) / 40)
+    expect_equal(used(), median(Matrix::colSums(SummarizedExperiment::assay(deeper))) / 25)
     expect_identical(used(max_kl_weight = 2), 2)
+    # Dispersions learn in the last fifth of the steps, or from the start where training may end before or slow down.
+    dataset <- GeneExpressionDataset(sce)
+    fixed <- function(n_epochs, model = list(), ...) {
+        given <- with_defaults(list(model = model, trainer = list(...)), "recommended", dataset, n_epochs)
+        given$trainer$n_iter_fixed_dispersion
+    }
+    expect_equal(fixed(10), 8)
+    expect_equal(fixed(5, batch_size = 18), 12)
+    expect_equal(fixed(10, n_iter_fixed_dispersion = 1), 1)
+    expect_null(fixed(10, early_stopping_kwargs = list(early_stopping_metric = "elbo")))
+    expect_null(fixed(10, lr_schedule = "cosine"))
+    expect_equal(fixed(10, lr_schedule = "constant"), 8)
+    expect_null(fixed(10, list(dispersion = "gene-cell")))
     # Arguments that are wrong are the trainer's to refuse.
     expect_error(run(batch_size = "many", n_epochs = NULL), "`batch_size` must be", class = "rscvi_invalid_argument")
 })
@@ -108,7 +122,8 @@ test_that("further arguments go to the model, the trainer and train", {
     dataset <- GeneExpressionDataset(sce, batch = "donor")
     model <- recommended_vae(dataset, n_layers = 2, reconstruction_loss = "zinb")
     trainer <- UnsupervisedTrainer(model, dataset, train_size = 0.5, test_size = 0.3, batch_size = 16,
-        max_kl_weight = kl_weight, lr_dispersion = 0.01, n_epochs_kl_warmup = NULL, n_iter_kl_warmup = 6, seed = 1)
+        max_kl_weight = kl_weight, lr_dispersion = 0.02, n_epochs_kl_warmup = NULL, n_iter_kl_warmup = 6,
+        n_iter_fixed_dispersion = 5, seed = 1)
     train(trainer, n_epochs = 3, lr = 1e-2, seed = 1)
     expect_identical(state_dict(model(posterior(found))), state_dict(model))
     expect_identical(posterior(found)@data_loader_kwargs$batch_size, 16L)
