@@ -26,6 +26,24 @@ last_change <- function(curve) {
     c(100 * fit[1:2] * diff(range(last$epoch)) / abs(mean(last$y)), diff(range(last$epoch)))
 }
 
+# The last epoch in which log dispersions rested (n_iter_fixed_dispersion): with the next one they begin to learn, and
+# the curve falls once more. 0: they never rested.
+last_fixed_epoch <- function(known) {
+    fixed <- known$options$n_iter_fixed_dispersion
+    if (is.null(fixed) || is.null(known$n_iter) || fixed <= 0 || known$n_iter <= 0) return(0)
+    min(1, fixed / known$n_iter) * max(known$history$epoch)
+}
+
+# That fall says nothing of how far the rest has come: the epochs after it, or, if they are few, those before.
+one_stretch <- function(curve, last_fixed) {
+    after <- curve[curve$epoch > last_fixed, ]
+    if (last_fixed <= 0 || nrow(after) %in% c(0L, nrow(curve))) return(list(curve = curve, until = ""))
+    if (nrow(after) >= least_epochs_of_slope) return(list(curve = after, until = ""))
+    before <- curve[curve$epoch <= last_fixed, ]
+    if (nrow(before) < least_epochs_of_slope) return(list(curve = curve, until = ""))
+    list(curve = before, until = sprintf(" to epoch %d, when dispersions began to learn", as.integer(last_fixed)))
+}
+
 check_convergence <- function(known) {
     name <- "convergence"
     if (is.null(known$history)) return(not_known(name, "there is no history of its training", reference = 0))
@@ -38,15 +56,16 @@ check_convergence <- function(known) {
     if (of == "loss" && diff(range(utils::tail(curve$kl_weight, ceiling(nrow(curve) / 4)))) > 0) {
         return(not_known(name, "the loss alone was recorded, whose KL term still gained weight", record, 0))
     }
-    change <- suppressWarnings(last_change(curve))
+    stretch <- one_stretch(curve, last_fixed_epoch(known))
+    change <- suppressWarnings(last_change(stretch$curve))
     within_noise <- is.finite(change[2L]) && abs(change[1L]) <= 2 * change[2L]
     verdict <- if (within_noise) "ok" else verdict_by(abs(change[1L]), 1, 5)
     what <- c(elbo_test_set = "The negative ELBO of held-out cells", loss = "The training loss",
         elbo_validation_set = "The negative ELBO of held-out cells")
     what <- if (of %in% names(what)) what[[of]] else "The negative ELBO of training cells"
     finding(name, change[1L], 0, verdict,
-        sprintf("%s %s by %.1f %% over the last %d epochs%s.", what, if (change[1L] > 0) "rose" else "fell",
-            abs(change[1L]), as.integer(change[3L]), if (within_noise) ", within its noise" else ""),
+        sprintf("%s %s by %.1f %% over the last %d epochs%s%s.", what, if (change[1L] > 0) "rose" else "fell",
+            abs(change[1L]), as.integer(change[3L]), stretch$until, if (within_noise) ", within its noise" else ""),
         if (change[1L] > 0) "It overfits or diverges: early stopping, or a smaller lr." else
             "It has not converged: train for longer (n_epochs).")
 }

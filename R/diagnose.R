@@ -33,8 +33,9 @@
 #'   (Burda et al. 2016, section 5), against `n_latent`. ok: half of them; warn: 2.
 #' * **convergence**: the change along a straight line through the last quarter of the history (five values at least),
 #'   in percent of its mean, of the negative ELBO of held-out cells if it was recorded, else of training cells, else of
-#'   the loss; against 0. ok: 1 % either way, or twice its standard error; warn: 5 %. A learning rate that falls to 0
-#'   levels any curve.
+#'   the loss; against 0. ok: 1 % either way, or twice its standard error; warn: 5 %. Where log dispersions rested at
+#'   first (`n_iter_fixed_dispersion`), the curve falls once more when they begin to learn: of the history since then,
+#'   or, if it has fewer than five values, until then. A learning rate that falls to 0 levels any curve.
 #' * **KL weight**: the weight of the KL term in the last epoch, against `max_kl_weight`. ok: 95 % of it, or one
 #'   epoch's rise below it (a warm-up over n epochs reaches (n - 1)/n at the start of the last); warn: half.
 #' * **batch mixing**: [entropy_batch_mixing()] of \eqn{E_q[z]} over all cells looked at, with 50 neighbours (a tenth of
@@ -105,7 +106,8 @@ setMethod("diagnose", "Posterior", function(x, train_indices = NULL, test_indice
 #' @export
 setMethod("diagnose", "Trainer", function(x, n_cells = 300, n_mc_samples = 50, seed = NULL) {
     check_model_of_counts(x@model, "The model of this trainer")
-    known <- list(set = name_sets(x@sets, nb_cells(x@gene_dataset)), history = history(x), options = x@options)
+    known <- list(set = name_sets(x@sets, nb_cells(x@gene_dataset)), history = history(x), options = x@options,
+        n_iter = x@state$n_iter)
     known$set[training_cells(x)] <- "train_set"
     diagnose_posterior(create_posterior(x), known, n_cells, n_mc_samples, seed)
 })
@@ -123,7 +125,7 @@ setMethod("diagnose", "ANY", function(x, name = "SCVI", n_cells = 300, n_mc_samp
     set <- as.character(SingleCellExperiment::int_colData(x)[[fit_key(name)]]$set)
     # Of semi-supervised training: it goes through all cells, labelled or not.
     set[set %in% c("full_dataset", "labelled_set", "unlabelled_set")] <- "train_set"
-    known <- list(set = set, history = fit$history, options = fit$options)
+    known <- list(set = set, history = fit$history, options = fit$options, n_iter = fit$n_iter)
     diagnose_posterior(post, known, n_cells, n_mc_samples, seed)
 })
 
@@ -140,8 +142,8 @@ most_cells_of_null <- 20000L
 # Of the mean of a latent space that has none in closed form.
 n_latent_draws <- 100L
 
-# `known`: `set`, of each cell of the data set, `history` and the trainer's `options`; or `reason`, why they are not
-# known.
+# `known`: `set`, of each cell of the data set, `history`, the trainer's `options` and how many minibatches it has seen;
+# or `reason`, why they are not known.
 diagnose_posterior <- function(post, known, n_cells, n_mc_samples, seed) {
     n_cells <- check_count(n_cells, "n_cells", lower = 10L)
     n_mc_samples <- check_count(n_mc_samples, "n_mc_samples", lower = 1L)

@@ -77,11 +77,11 @@ contrast_populations <- function(post, population1, population2, settings, seed)
 #'   | `1e-4` | 28 | 0 |
 #'   | `"auto"` | 0 | 0 |
 #'
-#'   **Use `"detection"` in change mode**, and read the list in the order of [top_genes()]: on [example_pbmc()], CD14+
+#' **Use `"detection"` in change mode**, and read the list in the order of [top_genes()]: on [example_pbmc()], CD14+
 #'   monocytes, `ctrl` against `stim`, where it makes next to no difference otherwise, its first 30 genes held 20 of the
-#'   first 30 by Wilcoxon's test with each of three seeds, those of the table itself 17 to 20. 1e-4 shrinks the
-#'   changes of all genes, and `"auto"` is cautious: it calls few, and seeds agree less on which. Look at `raw_mean1` and `raw_mean2` in any case. More
-#'   is in `bench/QUALITY.md` in the source, "Contrasts".
+#'   first 30 by Wilcoxon's test with each of three seeds, those of the table itself 17 to 20. 1e-4 shrinks the changes
+#'   of all genes, and `"auto"` is cautious: it calls few, and seeds agree less on which. Look at `raw_mean1` and
+#'   `raw_mean2` in any case. More is in `bench/QUALITY.md` in the source, "Contrasts".
 #' @section Memory: genes, or samples, are decoded a few at a time; what is kept of a sample is its last hidden layer.
 #' @section Differences from scvi 0.6.8: the posterior is left as it was (there, later methods work on the cells that
 #'   were drawn here); populations that overlap, and cells or batches that do not exist, are errors; ties keep the order

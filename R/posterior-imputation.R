@@ -38,9 +38,9 @@
 #' | | median | .847 | .851 | .883 |
 #'
 #' The mean error, which large counts decide, is 32 and 26 % below that of the gene's mean; the median, scvi's score,
-#' less than 1 %: most of these counts are 1, of which every method expects some tenths. A model that is trained on these
-#' counts, too, has .801 and .820. One with zero inflation (`reconstruction_loss = "zinb"`) takes some zeros for lost
-#' counts and expects more: .820 and .833.
+#' less than 1 %: most of these counts are 1, of which every method expects some tenths. A model that is trained on
+#' these counts, too, has .801 and .820. One with zero inflation (`reconstruction_loss = "zinb"`) takes some zeros for
+#' lost counts and expects more: .820 and .833.
 #' @section Differences from scvi 0.6.8: there a list has two vectors a cell. The overall median is described there as a
 #'   median of medians. With nothing to impute the benchmark is an error there. The picture is saved only where a
 #'   `save_path` is given.

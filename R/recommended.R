@@ -26,8 +26,8 @@
 #'   `round(400 * 20000 / n)` for n cells, at most 400. The second is the limit of the first, too: a million cells are
 #'   trained on for 8 epochs with either.
 #' 5. `"latent"` where a `library_start` is given.
-#' 6. 0 where `early_stopping_kwargs` or `lr_schedule = "cosine"` are given: training may end before, or hardly move
-#'   afterwards. [runSCANVI()]: of its VAE.
+#' 6. Never its last 200 steps. 0 where `early_stopping_kwargs` or `lr_schedule = "cosine"` are given: training may end
+#'   before, or hardly move afterwards. [runSCANVI()]: of its VAE.
 #'
 #' What is given to [runSCVI()] or [runSCANVI()] wins over both sets.
 #'
@@ -39,20 +39,21 @@
 #' are none to [differential_expression_score()], which looks at shares.
 #'
 #' Dispersions learn last, when the latent space has taken shape. Until then the variance of a count is
-#' \eqn{\mu + \mu^2}: how much one gene can say of a cell has a limit, and the many counts of ribosomal and mitochondrial
-#' genes do not decide which cells are neighbours. Estimates from the counts at the start would take for noise what sets
-#' cell types apart, and dispersions that learn all the while give genes of high means more weight; either costs purity
-#' of cell types among neighbours.
+#' \eqn{\mu + \mu^2}: how much one gene can say of a cell has a limit, and the many counts of ribosomal and
+#' mitochondrial genes do not decide which cells are neighbours. Estimates from the counts at the start would take for
+#' noise what sets cell types apart, and dispersions that learn all the while give genes of high means more weight;
+#' either costs purity of cell types among neighbours, on two data sets or three of the four that were looked at.
 #'
 #' A latent space that is held closer to its prior keeps cell types apart; rising slowly, that hold leaves dimensions in
 #' use that it would else empty at the start.
 #' @section Evidence: `bench/QUALITY.md` in the source: five data sets, three splits each, option by option. Against
 #'   scvi 0.6.8, \eqn{-\ln p} of held-out cells is 4 to 14 % lower, and below that of a null model ([null_model()]) in
-#'   each of the 15 splits. All of the latent spaces' 18 scores are at most one standard deviation below scvi's mean,
-#'   or above it (0.6.8's settings, fitted anew: 15 of 18). In a contrast that was looked at (CD14+ monocytes of
-#'   [example_pbmc()], `ctrl` against `stim`), the genes that two seeds call agree (Jaccard index .83 to .86), and changes
-#'   of expression correlate with those of cells that were not trained on by .85 to .86, those observed in the cells that
-#'   were by .83 to .84, and with scvi 0.6.8's settings by .82 (one seed).
+#'   each of the 15 splits. All of the latent spaces' 18 scores are at most one standard deviation below scvi's mean, or
+#'   above it (0.6.8's settings, fitted anew: 15 of 18), three of them by next to nothing, and on the splits that the
+#'   set was chosen on. In a contrast that was looked at (CD14+ monocytes of [example_pbmc()], `ctrl` against `stim`),
+#'   the genes that two seeds call agree (Jaccard index .83 to .86), and changes of expression correlate with those of
+#'   cells that were not trained on by .85 to .86, those observed in the cells that were by .83 to .84, and with scvi
+#'   0.6.8's settings by .82 (one seed).
 #' @references Svensson V (2020) Droplet scRNA-seq is not zero-inflated. *Nature Biotechnology* 38:147-150.
 #' @seealso [diagnose()], which says of a fit whether it is to be believed.
 #' @name recommended_defaults
@@ -69,7 +70,8 @@ with_defaults <- function(given, defaults, dataset, n_epochs) {
         model = list(library = "observed", dispersion_start = "one", scale_start = "shares",
             reconstruction_loss = "nb"),
         trainer = list(max_kl_weight = recommended_kl_weight(dataset), n_epochs_kl_warmup = NULL,
-            n_iter_kl_warmup = n_steps, lr_dispersion = 2e-2, n_iter_fixed_dispersion = round(0.8 * n_steps)),
+            n_iter_kl_warmup = n_steps, lr_dispersion = 2e-2,
+            n_iter_fixed_dispersion = steps_before_dispersions(n_steps)),
         # No KL weight: with a larger one the classifier of a SCANVI is hardly ever sure.
         labelled = list(lr_dispersion = 2e-2)
     )
@@ -99,15 +101,27 @@ with_defaults <- function(given, defaults, dataset, n_epochs) {
 # Cells of few counts have little to set against their divergence from the prior: a large weight empties dimensions.
 recommended_kl_weight <- function(dataset) max(1, min(5, stats::median(cell_totals(dataset)) / 25))
 
-# Minibatches of an epoch. What is not as it should be counts as the default: the trainer says so afterwards.
+# The latent space comes first, but a log dispersion that is to move by 3 or 4 at a rate of .02 needs so many steps.
+steps_before_dispersions <- function(n_steps) max(0, min(round(0.8 * n_steps), n_steps - 200))
+
+# Minibatches of an epoch: a last one of one or two cells is none.
 steps_per_epoch <- function(n_cells, arguments) {
-    number <- function(x, otherwise) if (is.numeric(x) && length(x) == 1L && is.finite(x) && x > 0) x else otherwise
-    n_train <- floor(n_cells * min(1, number(arguments$train_size, formals(UnsupervisedTrainer)$train_size)))
-    if (!is.null(arguments$train_indices)) n_train <- length(arguments$train_indices)
-    batch_size <- number(arguments$data_loader_kwargs$batch_size,
-        number(arguments$batch_size, formals(UnsupervisedTrainer)$batch_size))
-    max(1, ceiling(n_train / batch_size))
+    n_train <- training_size(n_cells, arguments)
+    batch_size <- or_number(arguments$data_loader_kwargs$batch_size,
+        or_number(arguments$batch_size, formals(UnsupervisedTrainer)$batch_size))
+    max(1, n_train %/% batch_size + (n_train %% batch_size >= 3))
 }
+
+# Cells that a trainer with these arguments trains on.
+training_size <- function(n_cells, arguments) {
+    n_named <- function(cells) if (is.logical(cells)) sum(cells, na.rm = TRUE) else length(cells)
+    if (!is.null(arguments$train_indices)) return(n_named(arguments$train_indices))
+    if (!is.null(arguments$test_indices)) return(max(0, n_cells - n_named(arguments$test_indices)))
+    floor(n_cells * min(1, or_number(arguments$train_size, formals(UnsupervisedTrainer)$train_size)))
+}
+
+# What is not as it should be counts as the default: the trainer says so afterwards.
+or_number <- function(x, default) if (is.numeric(x) && length(x) == 1L && is.finite(x) && x > 0) x else default
 
 # Counted in steps: a pass over few cells teaches little, and many passes over them teach their noise.
 epochs_of_run <- function(n_epochs, defaults, n_cells, arguments) {

@@ -19,8 +19,9 @@
 #'   labelled cell can be another label than its own. What the classifier alone says: `predict(posterior(x, "SCANVI"))`.
 #' @section Defaults:
 #' Those of scvi 0.6.8, without a KL warm-up. The set that [runSCVI()] has ([recommended_defaults]) explains counts
-#' better, but labels are told no better: with 20 of each, accuracy is .878 (three fits) instead of .890 (nine) on
-#' pbmc4k_labelled and .973 instead of .970 on worm_l2. Of the SCANVI, with either set, besides:
+#' better, but tells labels no better: with 20 of each, accuracy is .878 (three fits) instead of .890 (nine) on
+#' pbmc4k_labelled and .972 instead of .970 on worm_l2, from one donor to another .910 instead of .924. Of the SCANVI,
+#' with either set, besides:
 #'
 #' * `classification_ratio` is 80 times the share of cells that have a label, so that one cell's label weighs the same
 #'   however many there are. The fixed 50 of [SemiSupervisedTrainer()] lets a few labels pull the latent space about:

@@ -122,7 +122,7 @@ store_fit <- function(x, name, trainer, assay.type, rows, seed) {
     metadata[[fit_key(name)]] <- list(
         model = trainer@model, fit = fingerprint(trainer@model), assay.type = assay.type, genes = gene_names(dataset),
         rows = rows, row_names = rownames(x)[rows], n_rows = nrow(x), options = trainer@options,
-        history = history(trainer)
+        history = history(trainer), n_iter = trainer@state$n_iter
     )
     SingleCellExperiment::int_metadata(x) <- metadata
     x

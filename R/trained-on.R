@@ -16,12 +16,13 @@ remember_training <- function(trainer) {
         known$set[again[!is.na(again)]] <- "train_set"
         known <- rbind(known, seen[is.na(again), , drop = FALSE])
     }
-    state$training <- list(cells = known, history = trainer@state$history, options = trainer@options["max_kl_weight"],
+    state$training <- list(cells = known, history = trainer@state$history,
+        options = trainer@options[c("max_kl_weight", "n_iter_fixed_dispersion")], n_iter = trainer@state$n_iter,
         fingerprint = fingerprint(trainer@model))
 }
 
 # What is known of the training of a posterior's model: `set`, one a cell of the data set ("other" where nothing is
-# known), `history` and the trainer's `options`; or why nothing is.
+# known), `history`, the trainer's `options` and how many minibatches it has seen; or why nothing is.
 recall_training <- function(post) {
     training <- post@model@state$training
     if (is.null(training)) {
@@ -36,5 +37,5 @@ recall_training <- function(post) {
     found[!(training$cells$total[found] %in% NA) & training$cells$total[found] != cell_totals(dataset)] <- NA
     set <- training$cells$set[found]
     set[is.na(set)] <- "other"
-    list(set = set, history = training$history, options = training$options)
+    list(set = set, history = training$history, options = training$options, n_iter = training$n_iter)
 }

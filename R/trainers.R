@@ -44,8 +44,9 @@
 #' @param lr_dispersion learning rate of the log dispersions of genes, \eqn{\ln\theta}, with an epsilon of 1e-8 of their
 #'   Adam; it follows `lr_schedule` and early stopping in proportion. `NULL`: `lr` and `eps` of [train()], as in scvi
 #'   0.6.8, with which they stay near where they start, as their gradients are no larger than that `eps`.
-#' @param n_iter_fixed_dispersion for so many minibatches, those of earlier calls of [train()] included, log dispersions
-#'   stay where they start, and learn afterwards. 0: they always learn, as in scvi 0.6.8.
+#' @param n_iter_fixed_dispersion for so many minibatches of this trainer, those of earlier calls of [train()] included,
+#'   log dispersions stay as the model has them, and learn afterwards. If there are not more than so many, they never
+#'   learn. 0: they always do, as in scvi 0.6.8.
 #' @param show_progbar `FALSE` silences the progress bar; `NULL` shows one in interactive sessions.
 #'
 #' @return An [UnsupervisedTrainer-class] object.
@@ -129,8 +130,9 @@ check_dispersion_learns <- function(options, model) {
     asked <- c(lr_dispersion = !is.null(options$lr_dispersion),
         n_iter_fixed_dispersion = options$n_iter_fixed_dispersion > 0)
     if (!any(asked) || model@options$dispersion != "gene-cell") return(invisible())
-    abort_rscvi(c("{.arg {names(asked)[asked][1L]}} does not go with a model of {.code dispersion = \"gene-cell\"}, where dispersions
-        are an output of the decoder.", i = "Leave it out: the decoder has the rate {.arg lr} of {.fn train}."))
+    abort_rscvi(c("{.arg {names(asked)[asked][1L]}} does not go with a model of {.code dispersion = \"gene-cell\"},
+        where dispersions are an output of the decoder.",
+        i = "Leave it out: they learn as the decoder does, at the rate {.arg lr} of {.fn train}."))
 }
 
 new_trainer <- function(class, model, gene_dataset, options, sets) {

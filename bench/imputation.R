@@ -1,7 +1,6 @@
 # How good are imputed counts? A tenth of the non-zero counts is set to zero; a model with runSCVI()'s defaults is
 # trained on what is left, and asked for them. Beside it: each gene's mean, each gene's share times the cell's total,
-# the mean of the nearest cells, and what such a model says that was trained on all counts, those asked for included:
-# no guess of a mean can be expected to do much better.
+# the mean of the nearest cells, and what such a model says that was trained on all counts, those asked for included.
 #
 #   Rscript bench/imputation.R [--data kang_labelled,pbmc3k] [--seeds 0,1,2] [--likelihood nb,zinb] [--shared ../shared]
 #

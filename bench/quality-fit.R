@@ -23,8 +23,8 @@ quality_levers <- c(quality_levers, list(
     `always-learning` = list(trainer = list(n_iter_fixed_dispersion = 0)),
     `one-rate` = list(trainer = list(lr_dispersion = NULL)), `at-once` = list(trainer = list(n_iter_kl_warmup = NULL))
 ))
-# Those with a value: "beta=2", "free=0.1", "warmup=500" (minibatches), "rise=1" (over that share of
-# training), "lr=0.004", "dropout=0", "length=0.5" (that share of the epochs).
+# Those with a value: "beta=2", "free=0.1", "warmup=500" (minibatches), "rise=1" and "fixed=0.8" (over that share of
+# training), "lr=0.004", "rate=0.01" (of the dispersions), "dropout=0", "length=0.5" (that share of the epochs).
 quality_values <- list(
     beta = function(x) list(trainer = list(max_kl_weight = x)), free = function(x) list(trainer = list(free_bits = x)),
     warmup = function(x) list(trainer = list(n_iter_kl_warmup = x)), rise = function(x) list(rise = x),

@@ -233,6 +233,17 @@ test_that("convergence is the line through the last quarter", {
     expect_match(rising$advice, "overfits")
     noise <- withr::with_seed(1, check_convergence(history(100 + rnorm(40, sd = 20))))
     expect_identical(noise$verdict, "ok")
+    # Dispersions that begin to learn after epoch 32 let it fall once more: only what is on one side of that counts.
+    twice <- c(seq(300, 100, length.out = 20), rep(100, 12), 90, 85, rep(80, 6))
+    resting <- function(y, n_iter_fixed, n_iter = 400) check_convergence(c(history(y),
+        list(options = list(n_iter_fixed_dispersion = n_iter_fixed), n_iter = n_iter)))
+    expect_identical(resting(twice, 0)$verdict, "bad")
+    expect_equal(resting(twice, 320)[c("value", "verdict")], data.frame(value = 0, verdict = "ok"))
+    expect_match(resting(twice, 320)$meaning, "over the last 4 epochs[,.]")
+    every_fourth <- replace(rep(NA, 40), seq(4, 40, 4), twice[seq(4, 40, 4)])
+    expect_match(resting(every_fourth, 320)$meaning, "fell by .* over the last 16 epochs to epoch 32, when dispersions")
+    # Never learnt, or none of the trainer's business: all of it.
+    for (fixed in list(400, NULL)) expect_equal(resting(twice, fixed)$value, resting(twice, 0)$value)
     # A loss whose KL term still gains weight says nothing.
     loss <- data.frame(epoch = 1:40, loss = 40:1, kl_weight = 1:40 / 400)
     expect_identical(check_convergence(list(history = loss))$verdict, "unknown")
@@ -263,6 +274,17 @@ test_that("a container says of itself what its trainer does, also as a subset", 
         of_subset != as.character(SingleCellExperiment::int_colData(subset)$rscvi_SCVI$set)
     expect_lt(mean(wrong), 0.02)
     expect_match(row_of(diagnose(subset, seed = 1), "held-out likelihood")$meaning, "20 cells")
+    # Where dispersions rested first, however it is asked.
+    fit <- runSCVI(sce, batch = "batch", n_hidden = 8, n_latent = 2, n_epochs = 12, n_iter_fixed_dispersion = 18,
+        frequency = 1, seed = 1, verbose = FALSE)
+    since <- row_of(diagnose(fit, seed = 1), "convergence")
+    expect_match(since$meaning, "over the last 4 epochs")
+    expect_identical(since, row_of(diagnose(posterior(fit), seed = 1), "convergence"))
+    trainer <- UnsupervisedTrainer(VAE(GeneExpressionDataset(sce), n_hidden = 8, n_latent = 2, seed = 1),
+        GeneExpressionDataset(sce), n_iter_fixed_dispersion = 18, frequency = 3, seed = 1)
+    train(trainer, n_epochs = 24, seed = 1)
+    # Nine values, three until epoch 6 (18 of 72 steps): those since count.
+    expect_match(row_of(diagnose(trainer, seed = 1), "convergence")$meaning, "over the last 12 epochs")
     # The one line. From a random start two epochs are not enough for the genes' means.
     said <- NULL
     withCallingHandlers(runSCVI(sce, batch = "batch", n_hidden = 8, n_latent = 2, n_epochs = 2, scale_start = "random",

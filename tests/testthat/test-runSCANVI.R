@@ -70,6 +70,8 @@ test_that("the recommended set is that of runSCVI() for the model, and leaves th
     found <- options()
     expect_identical(found$model[c("reconstruction_loss", "library", "scale_start")],
         list(reconstruction_loss = "nb", library = "observed", scale_start = "shares"))
+    # Its dispersions are those of a VAE that has learnt them, and go on learning.
+    expect_identical(found$trainer$n_iter_fixed_dispersion, 0L)
     expect_identical(found$trainer$max_kl_weight, 1)
     expect_identical(options(max_kl_weight = 2)$trainer$max_kl_weight, 2)
     expect_identical(options(dispersion = "gene-cell")$model$dispersion, "gene-cell")

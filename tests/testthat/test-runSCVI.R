@@ -37,9 +37,9 @@ test_that("the reduced dimension is the latent mean of every cell, in order", {
 test_that("one call does what data set, model, trainer and train do, step by step", {
     dataset <- GeneExpressionDataset(sce, batch = "donor", labels = "type")
     model <- recommended_vae(dataset)
-    # Three epochs of one minibatch, in the last of which dispersions learn.
+    # Three epochs of one minibatch.
     trainer <- UnsupervisedTrainer(model, dataset, max_kl_weight = kl_weight, lr_dispersion = 0.02,
-        n_epochs_kl_warmup = NULL, n_iter_kl_warmup = 3, n_iter_fixed_dispersion = 2, seed = 1)
+        n_epochs_kl_warmup = NULL, n_iter_kl_warmup = 3, seed = 1)
     train(trainer, n_epochs = 3, seed = 1)
     expect_identical(reduced(done), latent_matrix(Posterior(model, dataset)))
     post <- posterior(done)
@@ -99,21 +99,39 @@ test_that("the recommended weight of the KL term goes with depth, the length of 
     used <- function(...) model(posterior(run(deeper, ...)))@state$training$options$max_kl_weight
     expect_equal(used(), median(Matrix::colSums(SummarizedExperiment::assay(deeper))) / 25)
     expect_identical(used(max_kl_weight = 2), 2)
-    # Dispersions learn in the last fifth of the steps, or from the start where training may end before or slow down.
+    # Arguments that are wrong are the trainer's to refuse.
+    expect_error(run(batch_size = "many", n_epochs = NULL), "`batch_size` must be", class = "rscvi_invalid_argument")
+})
+
+test_that("dispersions learn in the last fifth of the steps, and for 200 of them at least", {
     dataset <- GeneExpressionDataset(sce)
     fixed <- function(n_epochs, model = list(), ...) {
         given <- with_defaults(list(model = model, trainer = list(...)), "recommended", dataset, n_epochs)
         given$trainer$n_iter_fixed_dispersion
     }
-    expect_equal(fixed(10), 8)
-    expect_equal(fixed(5, batch_size = 18), 12)
-    expect_equal(fixed(10, n_iter_fixed_dispersion = 1), 1)
-    expect_null(fixed(10, early_stopping_kwargs = list(early_stopping_metric = "elbo")))
-    expect_null(fixed(10, lr_schedule = "cosine"))
-    expect_equal(fixed(10, lr_schedule = "constant"), 8)
-    expect_null(fixed(10, list(dispersion = "gene-cell")))
-    # Arguments that are wrong are the trainer's to refuse.
-    expect_error(run(batch_size = "many", n_epochs = NULL), "`batch_size` must be", class = "rscvi_invalid_argument")
+    # One minibatch an epoch, or three.
+    expect_equal(fixed(2000), 1600)
+    expect_equal(fixed(1001), 801)
+    expect_equal(fixed(500, batch_size = 18), 1200)
+    expect_equal(fixed(300), 100)
+    expect_equal(fixed(200), 0)
+    expect_equal(fixed(3), 0)
+    expect_equal(fixed(2000, n_iter_fixed_dispersion = 1), 1)
+    # All along where training may end before, or slow down.
+    expect_null(fixed(2000, early_stopping_kwargs = list(early_stopping_metric = "elbo")))
+    expect_null(fixed(2000, lr_schedule = "cosine"))
+    expect_equal(fixed(2000, lr_schedule = "constant"), 1600)
+    expect_null(fixed(2000, list(dispersion = "gene-cell")))
+    # Steps are those that there are: of the cells that are trained on, a last minibatch of one or two left out.
+    expect_equal(fixed(2000, train_indices = rep(c(TRUE, FALSE), 30), batch_size = 15), 3200)
+    expect_equal(fixed(2000, test_indices = 1:30, batch_size = 15), 3200)
+    expect_equal(fixed(2000, train_indices = 1:32, batch_size = 15), 3200)
+    expect_equal(fixed(2000, train_indices = 1:33, batch_size = 15), 4800)
+    # And runSCVI() hands it on.
+    weights <- function(...) state_dict(model(posterior(run(n_epochs = 220, n_hidden = 4, n_latent = 2, ...))))
+    by_default <- weights()
+    expect_identical(by_default, weights(n_iter_fixed_dispersion = 20))
+    expect_false(identical(by_default$px_r, weights(n_iter_fixed_dispersion = 0)$px_r))
 })
 
 test_that("further arguments go to the model, the trainer and train", {
@@ -122,8 +140,7 @@ test_that("further arguments go to the model, the trainer and train", {
     dataset <- GeneExpressionDataset(sce, batch = "donor")
     model <- recommended_vae(dataset, n_layers = 2, reconstruction_loss = "zinb")
     trainer <- UnsupervisedTrainer(model, dataset, train_size = 0.5, test_size = 0.3, batch_size = 16,
-        max_kl_weight = kl_weight, lr_dispersion = 0.02, n_epochs_kl_warmup = NULL, n_iter_kl_warmup = 6,
-        n_iter_fixed_dispersion = 5, seed = 1)
+        max_kl_weight = kl_weight, lr_dispersion = 0.02, n_epochs_kl_warmup = NULL, n_iter_kl_warmup = 6, seed = 1)
     train(trainer, n_epochs = 3, lr = 1e-2, seed = 1)
     expect_identical(state_dict(model(posterior(found))), state_dict(model))
     expect_identical(posterior(found)@data_loader_kwargs$batch_size, 16L)
