@@ -8,7 +8,7 @@ setMethod("train", "Trainer", function(trainer, n_epochs = 400, lr = 1e-3, eps =
     result <- run_training(trainer, n_epochs, lr, eps, resolve_seed(seed), verbose)
     trainer@state$history <- result$history
     remember_training(trainer)
-    report_training(result, n_epochs, lr)
+    report_training(result, n_epochs, lr, dispersions_rest(trainer))
     invisible(trainer)
 })
 
@@ -94,8 +94,14 @@ resolve_n_epochs <- function(n_epochs, n_cells) {
 
 after_epoch <- function(epoch) if (epoch == 0) "before training" else paste("after epoch", epoch)
 
+# Whether log dispersions have not learnt yet.
+dispersions_rest <- function(trainer) {
+    fixed <- trainer@options$n_iter_fixed_dispersion
+    !is.null(fixed) && fixed > 0 && trainer@state$n_iter <= fixed
+}
+
 # What the user must know of how training ended.
-report_training <- function(result, n_epochs, lr) {
+report_training <- function(result, n_epochs, lr, dispersions_rest = FALSE) {
     epoch <- result$epoch
     switch(result$status,
         diverged = abort_rscvi(c(
@@ -103,9 +109,10 @@ report_training <- function(result, n_epochs, lr) {
             i = "The model is as it was {after_epoch(result$sound_epoch)}. A lower learning rate
                  ({.code lr = {format(lr / 10)}}) usually helps."
         ), class = "diverged"),
-        interrupted = warn_rscvi("Training was interrupted in epoch {epoch} of {n_epochs}; the model is as it was
+        interrupted = warn_rscvi(c("Training was interrupted in epoch {epoch} of {n_epochs}; the model is as it was
             {if (is.na(result$best_epoch)) 'then' else paste0(after_epoch(result$best_epoch), ', where it did best')}.",
-            class = "interrupted"),
+            i = if (dispersions_rest) "Log dispersions have not begun to learn ({.arg n_iter_fixed_dispersion}): counts
+                are less likely than they could be."), class = "interrupted"),
         stopped_early = inform_rscvi("Stopped early after epoch {epoch} of {n_epochs}.", class = "stopped_early")
     )
     if (!is.na(result$best_epoch) && result$status != "interrupted") {

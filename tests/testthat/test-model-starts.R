@@ -147,9 +147,12 @@ test_that("the options are refused where they cannot work, by name", {
 
 test_that("models with these options are saved, loaded, cloned and started from", {
     dataset <- small_dataset()
-    for (library in c("latent", "residual")) {
-        model <- small_model(dataset, library = library, dispersion_start = "moments", library_start = "prior",
+    for (start in c("moments", "one")) {
+        library <- if (start == "one") "latent" else "residual"
+        model <- small_model(dataset, library = library, dispersion_start = start, library_start = "prior",
             scale_start = "shares", normalisation = "layer")
+        # Where they started is not where they are.
+        model <- load_state_dict(model, utils::modifyList(state_dict(model), list(px_r = seq(-1, 1, length.out = 12))))
         file <- withr::local_tempfile()
         save_model(model, file)
         expect_same_model(load_model(file), model)

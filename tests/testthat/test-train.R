@@ -328,6 +328,9 @@ test_that("an error or an interrupt in the progress display leaves a model that 
     )
     expect_true(consistent(model(trainer)))
     expect_identical(weights(trainer), weights(trained(n_epochs = 2)))
+    resting <- trainer_of(n_iter_fixed_dispersion = 1000)
+    tryCatch(expect_warning(train(resting, n_epochs = 4, seed = 1), "dispersions have not begun to learn"),
+        interrupt = function(condition) fail("the interrupt got out of train()"))
     display(NULL)
     expect_warning(train(trainer, n_epochs = 1, seed = 1), NA)
 })
@@ -441,8 +444,15 @@ test_that("log dispersions stay where they start for as long as told, over calls
     train(trainer, n_epochs = 2, seed = 1)
     expect_identical(log_theta(), rep(0, 12))
     expect_false(identical(state_dict(model(trainer))$z_encoder.mean_encoder.weight, before))
+    expect_true(dispersions_rest(trainer))
     train(trainer, n_epochs = 1, seed = 1)
+    expect_false(dispersions_rest(trainer))
     expect_true(all(log_theta() != 0))
     # Three steps of Adam, each of hardly more than its rate.
     expect_lt(max(abs(log_theta())), 0.065)
+    # A trainer that was saved before there was such a thing.
+    older <- UnsupervisedTrainer(small_model(dataset), dataset, seed = 1)
+    older@options$n_iter_fixed_dispersion <- NULL
+    expect_identical(state_dict(model(train(older, n_epochs = 2, seed = 1))),
+        state_dict(model(train(UnsupervisedTrainer(small_model(dataset), dataset, seed = 1), n_epochs = 2, seed = 1))))
 })
