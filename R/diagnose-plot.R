@@ -89,6 +89,5 @@ gene_panel <- function(genes, what, table) {
     shown <- which(data > 0 & model > 0 & is.finite(model))
     if (length(shown) == 0L) return(NULL)
     diagnosis_panel(paste("predictive", what), table, log10(data[shown]), log10(model[shown]),
-        "log10, drawn", "log10, counted",
-        slope = 1, intercept = 0)
+        "log10, drawn", "log10, counted", slope = 1, intercept = 0)
 }

@@ -26,19 +26,20 @@ last_change <- function(curve) {
     c(100 * fit[1:2] * diff(range(last$epoch)) / abs(mean(last$y)), diff(range(last$epoch)))
 }
 
-# The last epoch in which log dispersions rested (n_iter_fixed_dispersion): with the next one they begin to learn, and
-# the curve falls once more. 0: they never rested.
+# The last epoch throughout which log dispersions rested (n_iter_fixed_dispersion): in the next one they begin to learn,
+# and the curve falls once more. 0: they never rested.
 last_fixed_epoch <- function(known) {
     fixed <- known$options$n_iter_fixed_dispersion
     if (is.null(fixed) || is.null(known$n_iter) || fixed <= 0 || known$n_iter <= 0) return(0)
-    min(1, fixed / known$n_iter) * max(known$history$epoch)
+    floor(min(1, fixed / known$n_iter) * max(known$history$epoch) + 1e-9)
 }
 
-# That fall says nothing of how far the rest has come: the epochs after it, or, if they are few, those before.
+# That fall says nothing of how far the rest has come: what is after it, or, where the last values that are looked at
+# could be within it, what is before.
 one_stretch <- function(curve, last_fixed) {
     after <- curve[curve$epoch > last_fixed, ]
     if (last_fixed <= 0 || nrow(after) %in% c(0L, nrow(curve))) return(list(curve = curve, until = ""))
-    if (nrow(after) >= least_epochs_of_slope) return(list(curve = after, until = ""))
+    if (nrow(after) >= 2L * least_epochs_of_slope) return(list(curve = after, until = ""))
     before <- curve[curve$epoch <= last_fixed, ]
     if (nrow(before) < least_epochs_of_slope) return(list(curve = curve, until = ""))
     list(curve = before, until = sprintf(" to epoch %d, when dispersions began to learn", as.integer(last_fixed)))

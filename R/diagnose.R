@@ -35,7 +35,7 @@
 #'   in percent of its mean, of the negative ELBO of held-out cells if it was recorded, else of training cells, else of
 #'   the loss; against 0. ok: 1 % either way, or twice its standard error; warn: 5 %. Where log dispersions rested at
 #'   first (`n_iter_fixed_dispersion`), the curve falls once more when they begin to learn: of the history since then,
-#'   or, if it has fewer than five values, until then. A learning rate that falls to 0 levels any curve.
+#'   or, if it has fewer than ten values, until then. A learning rate that falls to 0 levels any curve.
 #' * **KL weight**: the weight of the KL term in the last epoch, against `max_kl_weight`. ok: 95 % of it, or one
 #'   epoch's rise below it (a warm-up over n epochs reaches (n - 1)/n at the start of the last); warn: half.
 #' * **batch mixing**: [entropy_batch_mixing()] of \eqn{E_q[z]} over all cells looked at, with 50 neighbours (a tenth of

@@ -94,10 +94,11 @@ resolve_n_epochs <- function(n_epochs, n_cells) {
 
 after_epoch <- function(epoch) if (epoch == 0) "before training" else paste("after epoch", epoch)
 
-# Whether log dispersions have not learnt yet.
+# Whether log dispersions, if counts have any, have not learnt yet.
 dispersions_rest <- function(trainer) {
     fixed <- trainer@options$n_iter_fixed_dispersion
-    !is.null(fixed) && fixed > 0 && trainer@state$n_iter <= fixed
+    !is.null(fixed) && fixed > 0 && trainer@state$n_iter <= fixed &&
+        trainer@model@options$reconstruction_loss != "poisson"
 }
 
 # What the user must know of how training ended.

@@ -233,15 +233,19 @@ test_that("convergence is the line through the last quarter", {
     expect_match(rising$advice, "overfits")
     noise <- withr::with_seed(1, check_convergence(history(100 + rnorm(40, sd = 20))))
     expect_identical(noise$verdict, "ok")
-    # Dispersions that begin to learn after epoch 32 let it fall once more: only what is on one side of that counts.
-    twice <- c(seq(300, 100, length.out = 20), rep(100, 12), 90, 85, rep(80, 6))
+    # Dispersions that begin to learn after epoch 30 let it fall once more: only what is on one side of that counts.
+    twice <- c(seq(300, 100, length.out = 20), rep(100, 10), 90, 85, rep(80, 8))
     resting <- function(y, n_iter_fixed, n_iter = 400) check_convergence(c(history(y),
         list(options = list(n_iter_fixed_dispersion = n_iter_fixed), n_iter = n_iter)))
     expect_identical(resting(twice, 0)$verdict, "bad")
-    expect_equal(resting(twice, 320)[c("value", "verdict")], data.frame(value = 0, verdict = "ok"))
-    expect_match(resting(twice, 320)$meaning, "over the last 4 epochs[,.]")
+    expect_equal(resting(twice, 300)[c("value", "verdict")], data.frame(value = 0, verdict = "ok"))
+    expect_match(resting(twice, 300)$meaning, "over the last 4 epochs[,.]")
+    # Few values since then, the last five of them the fall itself: those before.
+    shorter <- resting(twice[1:36], 300, n_iter = 360)
+    expect_equal(shorter[c("value", "verdict")], data.frame(value = 0, verdict = "ok"))
+    expect_match(shorter$meaning, "over the last 7 epochs to epoch 30, when dispersions began to learn")
     every_fourth <- replace(rep(NA, 40), seq(4, 40, 4), twice[seq(4, 40, 4)])
-    expect_match(resting(every_fourth, 320)$meaning, "fell by .* over the last 16 epochs to epoch 32, when dispersions")
+    expect_match(resting(every_fourth, 300)$meaning, "fell by .* over the last 16 epochs to epoch 30, when dispersions")
     # Never learnt, or none of the trainer's business: all of it.
     for (fixed in list(400, NULL)) expect_equal(resting(twice, fixed)$value, resting(twice, 0)$value)
     # A loss whose KL term still gains weight says nothing.
@@ -278,13 +282,13 @@ test_that("a container says of itself what its trainer does, also as a subset", 
     fit <- runSCVI(sce, batch = "batch", n_hidden = 8, n_latent = 2, n_epochs = 12, n_iter_fixed_dispersion = 18,
         frequency = 1, seed = 1, verbose = FALSE)
     since <- row_of(diagnose(fit, seed = 1), "convergence")
-    expect_match(since$meaning, "over the last 4 epochs")
+    expect_match(since$meaning, "over the last 4 epochs to epoch 6,")
     expect_identical(since, row_of(diagnose(posterior(fit), seed = 1), "convergence"))
     trainer <- UnsupervisedTrainer(VAE(GeneExpressionDataset(sce), n_hidden = 8, n_latent = 2, seed = 1),
-        GeneExpressionDataset(sce), n_iter_fixed_dispersion = 18, frequency = 3, seed = 1)
+        GeneExpressionDataset(sce), n_iter_fixed_dispersion = 18, frequency = 1, seed = 1)
     train(trainer, n_epochs = 24, seed = 1)
-    # Nine values, three until epoch 6 (18 of 72 steps): those since count.
-    expect_match(row_of(diagnose(trainer, seed = 1), "convergence")$meaning, "over the last 12 epochs")
+    # 18 of 72 steps are epochs 1 to 6: those since count.
+    expect_match(row_of(diagnose(trainer, seed = 1), "convergence")$meaning, "over the last 4 epochs[,.]")
     # The one line. From a random start two epochs are not enough for the genes' means.
     said <- NULL
     withCallingHandlers(runSCVI(sce, batch = "batch", n_hidden = 8, n_latent = 2, n_epochs = 2, scale_start = "random",

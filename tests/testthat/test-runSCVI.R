@@ -127,6 +127,11 @@ test_that("dispersions learn in the last fifth of the steps, and for 200 of them
     expect_equal(fixed(2000, test_indices = 1:30, batch_size = 15), 3200)
     expect_equal(fixed(2000, train_indices = 1:32, batch_size = 15), 3200)
     expect_equal(fixed(2000, train_indices = 1:33, batch_size = 15), 4800)
+    for (arguments in list(list(batch_size = 18), list(train_size = 0.55, data_loader_kwargs = list(batch_size = 15)),
+        list(train_indices = rep(c(TRUE, FALSE), 30), batch_size = 14), list(test_indices = 1:28, batch_size = 15))) {
+        trainer <- do.call(UnsupervisedTrainer, c(list(recommended_vae(dataset), dataset), arguments))
+        expect_equal(steps_per_epoch(60, arguments), train(trainer, n_epochs = 1, seed = 1)@state$n_iter)
+    }
     # And runSCVI() hands it on.
     weights <- function(...) state_dict(model(posterior(run(n_epochs = 220, n_hidden = 4, n_latent = 2, ...))))
     by_default <- weights()

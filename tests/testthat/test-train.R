@@ -445,6 +445,8 @@ test_that("log dispersions stay where they start for as long as told, over calls
     expect_identical(log_theta(), rep(0, 12))
     expect_false(identical(state_dict(model(trainer))$z_encoder.mean_encoder.weight, before))
     expect_true(dispersions_rest(trainer))
+    poisson <- small_model(dataset, reconstruction_loss = "poisson")
+    expect_false(dispersions_rest(UnsupervisedTrainer(poisson, dataset, n_iter_fixed_dispersion = 6)))
     train(trainer, n_epochs = 1, seed = 1)
     expect_false(dispersions_rest(trainer))
     expect_true(all(log_theta() != 0))

@@ -77,7 +77,7 @@ struct TrainOptions {
   std::int64_t n_epochs = 400;
   OptimiserOptions optimiser;
   std::optional<DispersionRate> dispersion;  // none: as all other weights, as in scvi
-  // Log dispersions stay where they start for so many minibatches, those of earlier calls included.
+  // Log dispersions stay as the model has them for so many minibatches, those of earlier calls included.
   std::int64_t fixed_dispersion_iterations = 0;
   LrSchedule lr_schedule = LrSchedule::constant;  // cosine: not together with early stopping's reduce_lr_on_plateau
   std::int64_t batch_size = 128;
