@@ -265,6 +265,10 @@ has_onednn_products_cpp <- function() {
     .Call(`_rscvi_has_onednn_products_cpp`)
 }
 
+has_bfloat16_products_cpp <- function() {
+    .Call(`_rscvi_has_bfloat16_products_cpp`)
+}
+
 matrix_product_gflops_cpp <- function() {
     .Call(`_rscvi_matrix_product_gflops_cpp`)
 }

@@ -47,7 +47,7 @@ SemiSupervisedTrainer <- function(model, gene_dataset,
                                   use_cuda = NULL, metrics_to_monitor = NULL, frequency = NULL, weight_decay = 1e-6,
                                   early_stopping_kwargs = NULL, data_loader_kwargs = NULL, batch_size = 128,
                                   max_nans = 10, show_progbar = NULL, max_kl_weight = 1, lr_schedule = "constant",
-                                  lr_dispersion = NULL, n_iter_fixed_dispersion = 0) {
+                                  lr_dispersion = NULL, n_iter_fixed_dispersion = 0, precision = "single") {
     check_model_of_counts(model)
     check_class(gene_dataset, "gene_dataset", "GeneExpressionDataset")
     if (!has_classifier(model)) {
@@ -60,7 +60,7 @@ SemiSupervisedTrainer <- function(model, gene_dataset,
     options <- trainer_options(names(sets), on = "full_dataset", n_iter_kl_warmup, n_epochs_kl_warmup, use_cuda,
         metrics_to_monitor, frequency, weight_decay, early_stopping_kwargs, data_loader_kwargs, batch_size, max_nans,
         show_progbar, metrics = monitorable_metrics(TRUE), max_kl_weight = max_kl_weight, lr_schedule = lr_schedule,
-        lr_dispersion = lr_dispersion, n_iter_fixed_dispersion = n_iter_fixed_dispersion)
+        lr_dispersion = lr_dispersion, n_iter_fixed_dispersion = n_iter_fixed_dispersion, precision = precision)
     check_dispersion_learns(options, model)
     options$semi_supervised <- list(
         joint = TRUE, double_softmax = check_flag(double_softmax, "double_softmax"),

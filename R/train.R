@@ -15,6 +15,7 @@ setMethod("train", "Trainer", function(trainer, n_epochs = 400, lr = 1e-3, eps =
 # One call of the core. What it gives, the history as a data.frame.
 run_training <- function(trainer, n_epochs, lr, eps, seed, verbose) {
     options <- training_options(trainer, n_epochs, lr, eps)
+    check_precision(options$precision, trainer@options$use_cuda)
     if (is.null(verbose)) verbose <- trainer@options$show_progbar
     progress <- training_progress(n_epochs, resolve_verbose(verbose))
     on.exit(progress$done())
@@ -64,8 +65,17 @@ training_options <- function(trainer, n_epochs, lr, eps) {
 
 # Trainers that were saved before these options, or do not have them, train as scvi 0.6.8 does.
 or_default <- function(options) {
-    defaults <- list(max_kl_weight = 1, lr_schedule = "constant", free_bits = 0, n_iter_fixed_dispersion = 0)
+    defaults <- list(max_kl_weight = 1, lr_schedule = "constant", free_bits = 0, n_iter_fixed_dispersion = 0,
+        precision = "single")
     utils::modifyList(defaults, options[intersect(names(defaults), names(options))])
+}
+
+# The core trains in single precision where bfloat16 would be slower. On a GPU it is never.
+check_precision <- function(precision, use_cuda, on_cpu = core(has_bfloat16_products_cpp())) {
+    if (precision == "single" || (!isFALSE(use_cuda) && cuda_is_available()) || on_cpu) return(invisible())
+    warn_rscvi(c("{.code precision = \"bfloat16\"} takes a processor with AVX512-BF16 and a LibTorch with oneDNN, which
+        are not here: training is in single precision.",
+        i = "Leave {.arg precision} out to train without this warning."), class = "no_bfloat16")
 }
 
 # Names of the modules that are trained, the others being frozen; none: all are trained.

@@ -38,7 +38,7 @@ const std::string training_job = "training epoch";
 struct Settings {
   std::int64_t cells = 20000, genes = 2000, threads = 1, repetitions = 3, epochs = 1;
   double density = 0.1;
-  std::string job, device = "cpu";
+  std::string job, device = "cpu", precision = "single";
 };
 
 Settings parse(int argc, char** argv) {
@@ -50,7 +50,8 @@ Settings parse(int argc, char** argv) {
                                                         {"--threads", &settings.threads},
                                                         {"--repetitions", &settings.repetitions},
                                                         {"--epochs", &settings.epochs}};
-    const std::map<std::string, std::string*> words = {{"--job", &settings.job}, {"--device", &settings.device}};
+    const std::map<std::string, std::string*> words = {
+        {"--job", &settings.job}, {"--device", &settings.device}, {"--precision", &settings.precision}};
     if (k + 1 == argc || (whole.count(name) == 0 && words.count(name) == 0 && name != "--density")) {
       throw std::invalid_argument("unknown option or no value: " + name);
     }
@@ -154,6 +155,7 @@ int main(int argc, char** argv) {
   thousand.cells.resize(std::min<std::int64_t>(1000, settings.cells));
 
   TrainOptions training;
+  if (settings.precision == "bfloat16") training.precision = Precision::bfloat16;
   training.n_epochs = settings.epochs;
   SampleScaleOptions scale;
   double sum = 0;  // so that nothing is left out as unused

@@ -22,6 +22,7 @@ benchmark_jobs <- function(options) {
         job("epoch", "training epoch", large, of_large, 5, products = 1.3,
             threads = if (large$genes >= 2000) 1.3 else 1),
         job("epoch", "training epoch", small, of_small, 4, products = NA),
+        job("epoch_bfloat16", "training epoch in bfloat16", large, of_large, NA, asked = "epoch"),
         job("elbo", "elbo", large, of_large, 7),
         job("reconstruction_error", "reconstruction_error", large, of_large, 7),
         job("marginal_ll", "marginal_ll(100) of 1,000 cells", large, of_large, 8),

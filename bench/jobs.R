@@ -23,7 +23,8 @@ load_counts <- function(folder, trained) {
         labels = cells$label)
     vae <- VAE(dataset, seed = 1)
     trainer <- UnsupervisedTrainer(vae, dataset, train_size = 1, seed = 1)
-    data <- list(trainer = trainer, post = Posterior(vae, dataset))
+    rounding <- UnsupervisedTrainer(vae, dataset, train_size = 1, seed = 1, precision = "bfloat16")
+    data <- list(trainer = trainer, rounding = rounding, post = Posterior(vae, dataset))
     data$thousand <- Posterior(vae, dataset, indices = seq_len(min(1000L, nrow(cells))))
     if (trained) jobs$epoch(data)
     data
@@ -37,6 +38,10 @@ compare <- function(data, ...) {
 jobs <- list(
     epoch = function(data) {
         train(data$trainer, n_epochs = 1, verbose = FALSE)
+        NULL
+    },
+    epoch_bfloat16 = function(data) {
+        train(data$rounding, n_epochs = 1, verbose = FALSE)
         NULL
     },
     elbo = function(data) elbo(data$post),

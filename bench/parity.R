@@ -20,6 +20,7 @@ defaults <- list(
     `n-mc-samples` = 100L, # draws a cell for -log p(x)
     seed = 1L,             # of the split and of the initial weights; run i trains with seed i
     threads = 2L,          # of both sides
+    precision = "single",  # or "bfloat16": of rscvi's training
     data = "",             # .rds of a list with `counts`, genes x cells: tests/realdata/pbmc3k.rds; "": example_pbmc()
     python = "python3",
     keep = ""              # folder to leave the exported data and the results in
@@ -68,7 +69,8 @@ start_trainer <- function(dataset, options) {
     # KL weight 1 from the first epoch: a warm-up longer than the training would leave the ELBO half optimised.
     list(
         vae = vae,
-        trainer = UnsupervisedTrainer(vae, dataset, train_size = 0.9, n_epochs_kl_warmup = NULL, seed = options$seed)
+        trainer = UnsupervisedTrainer(vae, dataset, train_size = 0.9, n_epochs_kl_warmup = NULL, seed = options$seed,
+            precision = options$precision)
     )
 }
 

@@ -53,6 +53,7 @@ rscvi::TrainOptions to_train_options(const Rcpp::List& list) {
   const auto iterations = to_optional<double>(list["n_iter_kl_warmup"]);
   options.kl_warmup.max_weight = option<double>(list, "max_kl_weight");
   options.lr_schedule = rscvi::parse_lr_schedule(option<std::string>(list, "lr_schedule"));
+  options.precision = rscvi::parse_precision(option<std::string>(list, "precision"));
   options.free_bits = option<double>(list, "free_bits");
   options.kl_warmup.epochs = epochs ? std::optional<std::int64_t>(*epochs) : std::nullopt;
   options.kl_warmup.iterations = iterations ? std::optional<std::int64_t>(*iterations) : std::nullopt;
@@ -171,6 +172,9 @@ Rcpp::List train_classifier_cpp(SEXP model, Rcpp::List classifier, SEXP dataset,
 
 // [[Rcpp::export(rng = false)]]
 bool has_onednn_products_cpp() { return rscvi::api::has_onednn_products(); }
+
+// [[Rcpp::export(rng = false)]]
+bool has_bfloat16_products_cpp() { return rscvi::api::has_bfloat16_products(); }
 
 // [[Rcpp::export(rng = false)]]
 double matrix_product_gflops_cpp() { return rscvi::api::matrix_product_gflops(); }

@@ -458,3 +458,26 @@ test_that("log dispersions stay where they start for as long as told, over calls
     expect_identical(state_dict(model(train(older, n_epochs = 2, seed = 1))),
         state_dict(model(train(UnsupervisedTrainer(small_model(dataset), dataset, seed = 1), n_epochs = 2, seed = 1))))
 })
+
+test_that("precision: single, or bfloat16 where the processor knows it; elsewhere it is said", {
+    # Large enough for the products to be rounded: 128 cells x 128 units x 256 genes.
+    dataset <- GeneExpressionDataset(matrix(rpois(300 * 130, 1), 300, 130))
+    trained <- function(...) {
+        trainer <- UnsupervisedTrainer(VAE(dataset, seed = 1), dataset, train_size = 1, seed = 1, ...)
+        suppressWarnings(train(trainer, n_epochs = 3, seed = 1), classes = "rscvi_no_bfloat16")
+    }
+    single <- trained()
+    rounded <- trained(precision = "bfloat16")
+    expect_equal(history(rounded)$loss, history(single)$loss, tolerance = 1e-3)
+    same <- identical(state_dict(model(rounded)), state_dict(model(single)))
+    expect_identical(same, !has_bfloat16_products_cpp())
+
+    expect_warning(check_precision("bfloat16", FALSE, on_cpu = FALSE), "training is in single precision",
+        class = "rscvi_no_bfloat16")
+    expect_silent(check_precision("bfloat16", FALSE, on_cpu = TRUE))
+    expect_silent(check_precision("single", FALSE, on_cpu = FALSE))
+
+    older <- UnsupervisedTrainer(VAE(dataset, seed = 1), dataset, train_size = 1, seed = 1)
+    older@options$precision <- NULL
+    expect_identical(state_dict(model(train(older, n_epochs = 3, seed = 1))), state_dict(model(single)))
+})

@@ -212,11 +212,11 @@ test_that("a trainer shows what it is and how far it is", {
 test_that("KL weight, learning rate's schedule and free bits default to 0.6.8's, and are checked", {
     given <- formals(UnsupervisedTrainer)
     expect_identical(as.list(given)[c("max_kl_weight", "lr_schedule", "free_bits", "lr_dispersion",
-        "n_iter_fixed_dispersion")], list(max_kl_weight = 1, lr_schedule = "constant", free_bits = 0,
-        lr_dispersion = NULL, n_iter_fixed_dispersion = 0))
+        "n_iter_fixed_dispersion", "precision")], list(max_kl_weight = 1, lr_schedule = "constant", free_bits = 0,
+        lr_dispersion = NULL, n_iter_fixed_dispersion = 0, precision = "single"))
     expect_identical(as.list(formals(SemiSupervisedTrainer))[c("max_kl_weight", "lr_schedule", "lr_dispersion",
-        "n_iter_fixed_dispersion")], list(max_kl_weight = 1, lr_schedule = "constant", lr_dispersion = NULL,
-        n_iter_fixed_dispersion = 0))
+        "n_iter_fixed_dispersion", "precision")], list(max_kl_weight = 1, lr_schedule = "constant",
+        lr_dispersion = NULL, n_iter_fixed_dispersion = 0, precision = "single"))
     refuse <- function(message, ...) expect_error(trainer_of(...), message, class = "rscvi_invalid_argument")
     refuse("`max_kl_weight` must be", max_kl_weight = -1)
     refuse("`max_kl_weight` must be", max_kl_weight = Inf)
@@ -229,6 +229,7 @@ test_that("KL weight, learning rate's schedule and free bits default to 0.6.8's,
         "`n_iter_fixed_dispersion` does not go with", class = "rscvi_invalid_argument")
     refuse("`n_iter_fixed_dispersion` must be", n_iter_fixed_dispersion = -1)
     refuse("`lr_schedule` must be", lr_schedule = "linear")
+    refuse("`precision` must be", precision = "half")
     refuse("both decide the learning\\s+rate", lr_schedule = "cosine",
         early_stopping_kwargs = list(early_stopping_metric = "elbo", reduce_lr_on_plateau = TRUE))
     vaec <- VAEC(dataset, n_hidden = 8, n_latent = 3, seed = 1)

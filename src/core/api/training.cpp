@@ -4,6 +4,7 @@
 #include "core/base/blas_speed.h"
 #include "core/base/device.h"
 #include "core/base/matrix_product.h"
+#include "core/base/precision.h"
 #include "core/training/trainer.h"
 
 namespace rscvi::api {
@@ -19,6 +20,10 @@ TrainResult train(Model& model, std::shared_ptr<const Dataset> dataset, const st
 
 bool has_onednn_products() {
   return translate_errors([] { return rscvi::has_onednn_products(); });
+}
+
+bool has_bfloat16_products() {
+  return translate_errors([] { return rscvi::has_bfloat16_products(); });
 }
 
 double matrix_product_gflops() {

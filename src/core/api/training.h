@@ -14,8 +14,9 @@ TrainResult train(Model& model, std::shared_ptr<const Dataset> dataset, const st
 
 bool cuda_is_available();
 
-// See core/base/matrix_product.h and core/base/blas_speed.h.
+// See core/base/matrix_product.h, core/base/precision.h and core/base/blas_speed.h.
 bool has_onednn_products();
+bool has_bfloat16_products();
 double matrix_product_gflops();
 std::string faster_openblas_kernels();
 

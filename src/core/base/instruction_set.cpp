@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace rscvi {
 namespace {
 
@@ -24,6 +28,19 @@ InstructionSet best_instruction_set() {
   return best;
 #else
   return InstructionSet::portable;
+#endif
+}
+
+bool has_avx512_bf16() {
+#if defined(__x86_64__)
+  // By number: compilers of before 2020 do not know it by name.
+  unsigned int eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (best_instruction_set() != InstructionSet::avx512 || __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) == 0) {
+    return false;
+  }
+  return (eax >> 5 & 1) != 0;
+#else
+  return false;
 #endif
 }
 

@@ -12,6 +12,9 @@ enum class InstructionSet { portable, avx2, avx512 };
 // The best that the processor has; found out once.
 InstructionSet best_instruction_set();
 
+// Whether the processor multiplies numbers in bfloat16 as well (AVX512-BF16).
+bool has_avx512_bf16();
+
 // The one that kernels use: the best, unless a test asked for another.
 InstructionSet instruction_set();
 

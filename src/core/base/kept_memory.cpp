@@ -7,25 +7,19 @@
 #include <mutex>
 #include <new>
 #include <type_traits>
+#include <unordered_map>
 
 namespace rscvi {
 namespace {
 
 constexpr std::size_t least = std::size_t{1} << 16, most_waiting = std::size_t{1} << 28;
-constexpr std::size_t alignment = 64;  // of LibTorch, and room for a piece's size in front of it
-
-std::size_t& size_of(void* data) { return *reinterpret_cast<std::size_t*>(static_cast<char*>(data) - alignment); }
+constexpr std::size_t alignment = 64;  // of LibTorch
 
 // Null where the system has no more.
 void* new_piece(std::size_t size) {
-  void* start = nullptr;
-  if (posix_memalign(&start, alignment, size + alignment) != 0) return nullptr;
-  void* data = static_cast<char*>(start) + alignment;
-  size_of(data) = size;
-  return data;
+  void* data = nullptr;
+  return posix_memalign(&data, alignment, size) == 0 ? data : nullptr;
 }
-
-void to_system(void* data) { std::free(static_cast<char*>(data) - alignment); }
 
 class Pieces {
  public:
@@ -39,60 +33,65 @@ class Pieces {
   // A piece that is larger than asked for by an eighth at most is as good. Null where the system has no more.
   void* take(std::size_t n) {
     const std::size_t size = (n + least - 1) / least * least;
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      const auto found = by_size_.lower_bound(size);
-      if (found != by_size_.end() && found->first - size <= size / 8) {
-        void* data = found->second;
-        waiting_ -= found->first;
-        by_size_.erase(found);
-        return data;
-      }
-    }
-    if (void* data = new_piece(size)) return data;
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      release();
-    }
-    return new_piece(size);
-  }
-
-  void give_back(void* data) {
-    if (data == nullptr) return;
-    const std::size_t size = size_of(data);
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (keeping_ && waiting_ + size <= most_waiting && put(size, data)) return;
-    }
-    to_system(data);
-  }
-
-  std::size_t waiting() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    return waiting_;
+    const auto found = waiting_.lower_bound(size);
+    if (found != waiting_.end() && found->first - size <= size / 8) {
+      void* data = found->second;
+      taken_[data] = found->first;
+      bytes_waiting_ -= found->first;
+      waiting_.erase(found);
+      return data;
+    }
+    void* data = new_piece(size);
+    if (data == nullptr) {
+      release();
+      data = new_piece(size);
+    }
+    if (data != nullptr) taken_[data] = size;
+    return data;
+  }
+
+  // False, and nothing is done, if it is no piece of ours. Destructors of tensors come here: no exception leaves it.
+  bool give_back(void* data) noexcept {
+    std::size_t size = 0;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      const auto piece = taken_.find(data);
+      if (piece == taken_.end()) return false;
+      size = piece->second;
+      taken_.erase(piece);
+      if (keeping_ && bytes_waiting_ + size <= most_waiting && put(size, data)) return true;
+    }
+    std::free(data);
+    return true;
+  }
+
+  std::size_t bytes_waiting() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return bytes_waiting_;
   }
 
  private:
   void release() {
-    for (const auto& piece : by_size_) to_system(piece.second);
-    by_size_.clear();
-    waiting_ = 0;
+    for (const auto& piece : waiting_) std::free(piece.second);
+    waiting_.clear();
+    bytes_waiting_ = 0;
   }
 
-  // Destructors of tensors come here: no exception leaves it.
   bool put(std::size_t size, void* data) noexcept {
     try {
-      by_size_.emplace(size, data);
+      waiting_.emplace(size, data);
     } catch (const std::bad_alloc&) {
       return false;
     }
-    waiting_ += size;
+    bytes_waiting_ += size;
     return true;
   }
 
   std::mutex mutex_;
-  std::multimap<std::size_t, void*> by_size_;
-  std::size_t waiting_ = 0;
+  std::multimap<std::size_t, void*> waiting_;     // by size
+  std::unordered_map<void*, std::size_t> taken_;  // and their size
+  std::size_t bytes_waiting_ = 0;
   bool keeping_ = false;
 };
 
@@ -113,6 +112,9 @@ class Allocator : public c10::Allocator {
   c10::DataPtr allocate(std::size_t n) const { return allocated(n); }
   c10::DataPtr allocate(std::size_t n) { return allocated(n); }
   void copy_data(void* to, const void* from, std::size_t n) const { __builtin_memcpy(to, from, n); }
+  // For those who want memory without a storage around it, as LibTorch does for oneDNN's kernels.
+  c10::DeleterFnPtr raw_deleter() const override;
+  c10::DeleterFnPtr deleter_of_small() const { return of_small_->raw_deleter(); }
 
  private:
   c10::DataPtr allocated(std::size_t n) const {
@@ -131,6 +133,15 @@ static_assert(!std::is_abstract<Allocator>::value, "this LibTorch's allocators h
 Allocator& allocator() {
   static auto* one = new Allocator(c10::GetCPUAllocator());
   return *one;
+}
+
+// Of a piece, or of something small: a bare address does not say which.
+void give_back_either(void* data) {
+  if (!pieces().give_back(data)) allocator().deleter_of_small()(data);
+}
+
+c10::DeleterFnPtr Allocator::raw_deleter() const {
+  return deleter_of_small() == nullptr ? nullptr : &give_back_either;
 }
 
 struct Scopes {
@@ -162,6 +173,6 @@ KeptMemory::~KeptMemory() {
   pieces().keep(false);
 }
 
-std::size_t KeptMemory::waiting() { return pieces().waiting(); }
+std::size_t KeptMemory::waiting() { return pieces().bytes_waiting(); }
 
 }  // namespace rscvi

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "core/base/matrix_product.h"
+#include "core/nn/bfloat16_linear.h"
 #include "core/nn/sparse_product.h"
 
 namespace rscvi {
@@ -109,6 +110,10 @@ LinearImpl::LinearImpl(std::int64_t n_in, std::int64_t n_out, RandomStream& rand
 at::Tensor LinearImpl::forward(const at::Tensor& x) { return apply_linear(x, weight, bias); }
 
 at::Tensor apply_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  if (uses_bfloat16(x, weight)) {
+    const at::Tensor product = bfloat16_linear(x, weight);
+    return bias.defined() ? product + bias : product;
+  }
   const bool is_single = x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat;
   if (!has_onednn_products() || !is_single || x.dim() != 2 || !x.device().is_cpu()) return at::linear(x, weight, bias);
   if (!at::GradMode::is_enabled()) return multiply_dense(x, weight, bias);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/precision.h"
 #include "core/model/columns.h"
 #include "core/training/early_stopping.h"
 #include "core/training/kl_warmup.h"
@@ -81,6 +82,7 @@ struct TrainOptions {
   std::int64_t fixed_dispersion_iterations = 0;
   LrSchedule lr_schedule = LrSchedule::constant;  // cosine: not together with early stopping's reduce_lr_on_plateau
   std::int64_t batch_size = 128;
+  Precision precision = Precision::single;  // of the large products of a step; metrics are in single precision
   KlWarmup kl_warmup;
   // Nats that the KL term of each latent dimension, averaged over a minibatch, counts at least: below them nothing is
   // gained by making it smaller (Kingma et al. 2016, "Improved variational inference with inverse autoregressive flow",

@@ -8,6 +8,7 @@
 
 #include "core/base/errors.h"
 #include "core/base/kept_memory.h"
+#include "core/base/precision.h"
 #include "core/model/state.h"
 #include "core/training/deferred_losses.h"
 #include "core/training/optimiser.h"
@@ -123,6 +124,7 @@ class Run {
 
   // A minibatch without a finite loss is not stepped on: its gradients would spoil every weight for good.
   void step(const std::int64_t* cells, std::int64_t size, double kl_weight) {
+    const PrecisionScope scope(options_.precision);
     const at::Tensor loss = plan_.loss(cells, size, kl_weight);
     ++result_.iterations;
     optimiser_.let_own_rates_rest(result_.iterations <= options_.fixed_dispersion_iterations);

@@ -1,6 +1,7 @@
 #include "core/base/kept_memory.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/CPUAllocator.h>
 
 #include <thread>
 #include <vector>
@@ -37,6 +38,26 @@ TEST_CASE("kept memory: a tensor takes the piece that another gave back, while t
     const std::size_t before = KeptMemory::waiting();
     at::empty({100}, at::kFloat);
     CHECK(KeptMemory::waiting() == before);
+  }
+  CHECK(KeptMemory::waiting() == 0);
+}
+
+TEST_CASE("kept memory: memory without a tensor around it, as oneDNN's kernels take it, can be given back") {
+  c10::Allocator* before = c10::GetCPUAllocator();
+  void* of_before = before->raw_allocate(n);
+  {
+    const KeptMemory scope;
+    c10::Allocator* ours = c10::GetCPUAllocator();
+    REQUIRE(ours != before);
+    ours->raw_deallocate(of_before);
+    const std::size_t waiting = KeptMemory::waiting();
+    ours->raw_deallocate(ours->raw_allocate(100));
+    CHECK(KeptMemory::waiting() == waiting);
+    void* large = ours->raw_allocate(n);
+    ours->raw_deallocate(large);
+    CHECK(KeptMemory::waiting() >= waiting + n);
+    CHECK(ours->raw_allocate(n) == large);
+    before->raw_deallocate(large);
   }
   CHECK(KeptMemory::waiting() == 0);
 }

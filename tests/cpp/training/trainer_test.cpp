@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/base/errors.h"
+#include "core/base/precision.h"
 #include "core/posterior/likelihood.h"
 #include "helpers.h"
 
@@ -68,6 +69,28 @@ TEST_CASE("training: a last minibatch of one or two cells is skipped, one of thr
     CHECK(find(state, "l_encoder.encoder.fc_layers.Layer 0.1.num_batches_tracked").item<std::int64_t>() ==
           trained.result.iterations);
   }
+}
+
+TEST_CASE("training: in bfloat16, where the processor knows it, steps differ a little") {
+  const Toy toy = toy_data(/*n_cells=*/150);
+  VaeOptions wide = toy_options();
+  wide.n_hidden = 4096;  // so that the products of the last layers are large
+  TrainOptions options = quick_training(5);
+  options.batch_size = 128;
+  options.optimiser.lr = 1e-4;
+  const auto trained_with = [&](Precision precision) {
+    options.precision = precision;
+    Trained trained = {toy_model(wide), TrainResult()};
+    QuietMonitor monitor;
+    trained.result = train(trained.model, toy.dataset, cells_from(0, 150), options, RandomStream(1), monitor);
+    return trained;
+  };
+  const Trained single = trained_with(Precision::single), rounded = trained_with(Precision::bfloat16);
+  CHECK(same_bits(single.state(), rounded.state()) == !has_bfloat16_products());
+  const double last = single.result.history[5].loss;
+  CHECK(std::abs(rounded.result.history[5].loss - last) < 1e-3 * last);
+  CHECK(single.result.history[1].loss - last > 0.5 * last);
+  CHECK(precision() == Precision::single);
 }
 
 TEST_CASE("training: only the training cells are looked at") {
