@@ -390,6 +390,21 @@ test_that("Ctrl-C stops training with a warning, and the session goes on with th
     expect_true(all(is.finite(result$history_after$loss[-1])))
 })
 
+test_that("a profiler, whose signals come at any moment, does no harm", {
+    skip_on_os("windows")
+    expect_true(in_child('
+        trained <- function() {
+            trainer <- UnsupervisedTrainer(VAE(dataset, seed = 1), dataset, seed = 1)
+            state_dict(model(train(trainer, n_epochs = 200, seed = 1)))
+        }
+        expected <- trained()
+        utils::Rprof(tempfile(), interval = 0.001)
+        profiled <- trained()
+        utils::Rprof(NULL)
+        result <- identical(profiled, expected)
+    '))
+})
+
 test_that("losses that are not finite to the end are a divergence, however few", {
     model <- small_model(dataset)
     state <- state_dict(model)

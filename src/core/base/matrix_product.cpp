@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "core/base/instruction_set.h"
+#include "core/base/waiting_signals.h"
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <dlfcn.h>
@@ -26,6 +27,7 @@ Sgemm find_sgemm() {
   // Once, to see that it may: it writes its kernels into memory that not every system lets it run.
   const float a[] = {1, 2, 3, 4}, b[] = {5, 6, 7, 8};
   float c[] = {0, 0, 0, 0};
+  const WaitingSignals scope;
   const int status = found('N', 'N', 2, 2, 2, 1.0F, a, 2, b, 2, 0.0F, c, 2);
   return status == 0 && c[0] == 19 && c[1] == 22 && c[2] == 43 && c[3] == 50 ? found : nullptr;
 #else
@@ -62,6 +64,7 @@ bool is_for_sgemm(const at::Tensor& a, const at::Tensor& b) {
 
 void multiply(const at::Tensor& a, const at::Tensor& b, float beta, at::Tensor& out) {
   const Operand left = operand(a), right = operand(b);
+  const WaitingSignals scope;
   const int status = sgemm()(left.transpose, right.transpose, a.size(0), b.size(1), a.size(1), 1.0F,
                              left.kept.data_ptr<float>(), left.row, right.kept.data_ptr<float>(), right.row, beta,
                              out.data_ptr<float>(), b.size(1));

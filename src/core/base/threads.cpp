@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include "core/base/blas_library.h"
+#include "core/base/waiting_signals.h"
 
 namespace rscvi {
 
@@ -46,7 +47,10 @@ void set_threads(const Threads& threads) {
   const BlasThreads& blas = blas_threads();
   if (blas.set != nullptr && threads.blas > 0 && blas.get() != threads.blas) blas.set(threads.blas);
   // After the BLAS: one that shares OpenMP's threads sets OpenMP's number, too.
-  if (at::get_num_threads() != threads.torch) at::set_num_threads(threads.torch);
+  if (at::get_num_threads() == threads.torch) return;
+  // LibTorch starts threads of its own here; what they are started with they keep.
+  const WaitingSignals scope;
+  at::set_num_threads(threads.torch);
 }
 
 void compute_with_threads(int n) { set_threads({n, blas_threads().own_pool ? 1 : n}); }
