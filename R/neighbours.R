@@ -6,10 +6,27 @@
 nearest_neighbours <- function(x, k, subset = NULL) {
     # A tree takes next to no time to build, but looks longer for each cell: the better choice for some of the cells.
     search <- if (is.null(subset)) by_clusters() else BiocNeighbors::VptreeParam()
-    with_r_seed(1L, without_search_warnings(
-        BiocNeighbors::findKNN(x, k = k, subset = subset, get.distance = FALSE, BNPARAM = search)
-    ))$index
+    n_asked <- if (is.null(subset)) nrow(x) else length(subset)
+    search_in_parallel(BiocNeighbors::findKNN, n_asked, x, k = k, subset = subset, get.distance = FALSE,
+        BNPARAM = search)$index
 }
+
+# `search`, of BiocNeighbors, for so many cells. It finds the same on any number of threads.
+search_in_parallel <- function(search, n_asked, ...) {
+    with_r_seed(1L, without_search_warnings(do.call(search, c(list(...), search_threads(n_asked)))))
+}
+
+# What tells BiocNeighbors to use num_threads(): threads of its own from 2.0 on. Before, it forks processes, which takes
+# tenths of a second and is not for RStudio's console.
+search_threads <- function(n_asked, version = utils::packageVersion("BiocNeighbors")) {
+    n <- num_threads()
+    if (version >= "2.0") return(list(num.threads = n))
+    forks <- n > 1 && n_asked >= least_for_forks && .Platform$OS.type == "unix" && Sys.getenv("RSTUDIO") != "1" &&
+        requireNamespace("BiocParallel", quietly = TRUE)
+    if (forks) list(BPPARAM = BiocParallel::MulticoreParam(n)) else list()
+}
+
+least_for_forks <- 5000
 
 # One iteration of k-means serves the search as well as the ten of the default, which take as long as the search itself.
 # BiocNeighbors from 2.0 on clusters in its own, fast way, and takes no notice.
@@ -25,8 +42,8 @@ without_search_warnings <- function(expr) {
 
 # The k nearest known cells of each asked one: integers, asked cells x k.
 nearest_known <- function(known, asked, k) {
-    with_r_seed(1L, without_search_warnings(BiocNeighbors::queryKNN(unname(known), unname(asked), k = k,
-        get.distance = FALSE, BNPARAM = by_clusters())))$index
+    search_in_parallel(BiocNeighbors::queryKNN, nrow(asked), unname(known), unname(asked), k = k, get.distance = FALSE,
+        BNPARAM = by_clusters())$index
 }
 
 # Of the k nearest known cells of each asked one, the share that has each label: asked cells x labels.
@@ -78,8 +95,7 @@ proximity_imputation <- function(latent1, expression1, latent2, k = 4) {
                      {ncol(latent2)}.")
     }
     k <- resolve_neighbours(k, "k", nrow(latent1))
-    near <- with_r_seed(1L, without_search_warnings(
-        BiocNeighbors::queryKNN(latent1, latent2, k = k, BNPARAM = by_clusters())))
+    near <- search_in_parallel(BiocNeighbors::queryKNN, nrow(latent2), latent1, latent2, k = k, BNPARAM = by_clusters())
     weight <- 1 / near$distance
     exact <- rowSums(near$distance == 0) > 0
     weight[exact, ] <- near$distance[exact, ] == 0

@@ -3,7 +3,9 @@
 #' How many threads rscvi computes with
 #'
 #' Training and the methods of posteriors compute with several threads on the CPU: LibTorch's operators and matrix
-#' products, and loops of the package's own. `num_threads()` says with how many, `num_threads(n)` sets it.
+#' products, and loops of the package's own; so does the search for neighbours of thousands of cells (BiocNeighbors'
+#' threads; before its version 2.0 forked processes, but not in RStudio or on Windows). `num_threads()` says with how
+#' many, `num_threads(n)` sets it.
 #'
 #' The default is the number of physical cores that this process may run on (two hardware threads of one core count
 #' once: together they are hardly faster at matrix products than one), but never more than

@@ -126,6 +126,25 @@ test_that("cells at the same place are neighbours, and no cell is its own", {
     expect_identical(index, nearest_neighbours(same, 5))
 })
 
+test_that("neighbours are the same on any number of threads, and the session's random numbers are left alone", {
+    x <- with_r_seed(1, matrix(rnorm(3 * least_for_forks), ncol = 3))
+    asked <- x[seq_len(least_for_forks / 2), ] + 0.01
+    before <- num_threads(1)
+    on.exit(num_threads(before))
+    one <- list(nearest_neighbours(x, 5), nearest_known(asked, x, 5))
+    num_threads(2)
+    set.seed(3)
+    stream <- .Random.seed
+    expect_identical(list(nearest_neighbours(x, 5), nearest_known(asked, x, 5)), one)
+    expect_identical(.Random.seed, stream)
+
+    expect_identical(search_threads(10, version = "2.0.0"), list(num.threads = 2L))
+    expect_identical(search_threads(least_for_forks - 1, version = "1.16.0"), list())
+    withr::with_envvar(c(RSTUDIO = "1"), expect_identical(search_threads(1e6, version = "1.16.0"), list()))
+    num_threads(1)
+    expect_identical(search_threads(1e6, version = "1.16.0"), list())
+})
+
 test_that("more neighbours than cells: all others are taken, with a warning", {
     d <- cloud(n = 20)
     expect_warning(score <- knn_purity(d$x, d$labels), "n_neighbors.*30.*19", class = "rscvi_few_cells")
