@@ -26,7 +26,7 @@ search_threads <- function(n_asked, version = utils::packageVersion("BiocNeighbo
     if (forks) list(BPPARAM = BiocParallel::MulticoreParam(n)) else list()
 }
 
-least_for_forks <- 5000
+least_for_forks <- 10000
 
 # One iteration of k-means serves the search as well as the ten of the default, which take as long as the search itself.
 # BiocNeighbors from 2.0 on clusters in its own, fast way, and takes no notice.
