@@ -13,16 +13,20 @@ nearest_neighbours <- function(x, k, subset = NULL) {
 
 # `search`, of BiocNeighbors, for so many cells. It finds the same on any number of threads.
 search_in_parallel <- function(search, n_asked, ...) {
-    with_r_seed(1L, without_search_warnings(do.call(search, c(list(...), search_threads(n_asked)))))
+    run <- function(threads) with_r_seed(1L, without_search_warnings(do.call(search, c(list(...), threads))))
+    threads <- search_threads(n_asked)
+    if (!"BPPARAM" %in% names(threads)) return(run(threads))
+    # Not every system lets processes fork, or talk to each other.
+    tryCatch(run(threads), error = function(e) run(list()))
 }
 
 # What tells BiocNeighbors to use num_threads(): threads of its own from 2.0 on. Before, it forks processes, which takes
-# tenths of a second and is not for RStudio's console.
+# tenths of a second and is not for consoles with windows of their own (?parallel::mcfork).
 search_threads <- function(n_asked, version = utils::packageVersion("BiocNeighbors")) {
     n <- num_threads()
     if (version >= "2.0") return(list(num.threads = n))
     forks <- n > 1 && n_asked >= least_for_forks && .Platform$OS.type == "unix" && Sys.getenv("RSTUDIO") != "1" &&
-        requireNamespace("BiocParallel", quietly = TRUE)
+        .Platform$GUI != "AQUA" && requireNamespace("BiocParallel", quietly = TRUE)
     if (forks) list(BPPARAM = BiocParallel::MulticoreParam(n)) else list()
 }
 

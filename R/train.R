@@ -70,11 +70,12 @@ or_default <- function(options) {
     utils::modifyList(defaults, options[intersect(names(defaults), names(options))])
 }
 
-# The core trains in single precision where bfloat16 would be slower. On a GPU it is never.
-check_precision <- function(precision, use_cuda, on_cpu = core(has_bfloat16_products_cpp())) {
-    if (precision == "single" || (!isFALSE(use_cuda) && cuda_is_available()) || on_cpu) return(invisible())
-    warn_rscvi(c("{.code precision = \"bfloat16\"} takes a processor with AVX512-BF16 and a LibTorch with oneDNN, which
-        are not here: training is in single precision.",
+# The core trains in single precision where bfloat16 would be slower, and on a GPU, where nobody has tried.
+check_precision <- function(precision, use_cuda, known = core(has_bfloat16_products_cpp())) {
+    on_gpu <- !isFALSE(use_cuda) && cuda_is_available()
+    if (precision == "single" || (known && !on_gpu)) return(invisible())
+    warn_rscvi(c("{.code precision = \"bfloat16\"} takes the CPU, one with AVX512-BF16, and a LibTorch with oneDNN:
+        training is in single precision here.",
         i = "Leave {.arg precision} out to train without this warning."), class = "no_bfloat16")
 }
 

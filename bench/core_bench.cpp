@@ -155,7 +155,7 @@ int main(int argc, char** argv) {
   thousand.cells.resize(std::min<std::int64_t>(1000, settings.cells));
 
   TrainOptions training;
-  if (settings.precision == "bfloat16") training.precision = Precision::bfloat16;
+  training.precision = parse_precision(settings.precision);
   training.n_epochs = settings.epochs;
   SampleScaleOptions scale;
   double sum = 0;  // so that nothing is left out as unused

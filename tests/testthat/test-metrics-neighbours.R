@@ -128,7 +128,8 @@ test_that("cells at the same place are neighbours, and no cell is its own", {
 
 test_that("neighbours are the same on any number of threads, and the session's random numbers are left alone", {
     x <- with_r_seed(1, matrix(rnorm(3 * least_for_forks), ncol = 3))
-    asked <- x[seq_len(least_for_forks / 2), ] + 0.01
+    x[1:100, ] <- x[101:200, ]  # some at the same place
+    asked <- x + 0.01
     before <- num_threads(1)
     on.exit(num_threads(before))
     one <- list(nearest_neighbours(x, 5), nearest_known(asked, x, 5))
@@ -140,6 +141,8 @@ test_that("neighbours are the same on any number of threads, and the session's r
 
     expect_identical(search_threads(10, version = "2.0.0"), list(num.threads = 2L))
     expect_identical(search_threads(least_for_forks - 1, version = "1.16.0"), list())
+    fails_if_told <- function(x, BPPARAM = NULL) if (is.null(BPPARAM)) x else stop("no forks here")
+    expect_identical(search_in_parallel(fails_if_told, 1e6, 5), 5)
     withr::with_envvar(c(RSTUDIO = "1"), expect_identical(search_threads(1e6, version = "1.16.0"), list()))
     num_threads(1)
     expect_identical(search_threads(1e6, version = "1.16.0"), list())

@@ -478,7 +478,7 @@ test_that("precision: single, or bfloat16 where the processor knows it; elsewher
     # Large enough for the products to be rounded: 128 cells x 128 units x 256 genes.
     dataset <- GeneExpressionDataset(matrix(rpois(300 * 130, 1), 300, 130))
     trained <- function(...) {
-        trainer <- UnsupervisedTrainer(VAE(dataset, seed = 1), dataset, train_size = 1, seed = 1, ...)
+        trainer <- UnsupervisedTrainer(VAE(dataset, seed = 1), dataset, train_size = 1, seed = 1, use_cuda = FALSE, ...)
         suppressWarnings(train(trainer, n_epochs = 3, seed = 1), classes = "rscvi_no_bfloat16")
     }
     single <- trained()
@@ -487,12 +487,12 @@ test_that("precision: single, or bfloat16 where the processor knows it; elsewher
     same <- identical(state_dict(model(rounded)), state_dict(model(single)))
     expect_identical(same, !has_bfloat16_products_cpp())
 
-    expect_warning(check_precision("bfloat16", FALSE, on_cpu = FALSE), "training is in single precision",
+    expect_warning(check_precision("bfloat16", FALSE, known = FALSE), "training is in single precision",
         class = "rscvi_no_bfloat16")
-    expect_silent(check_precision("bfloat16", FALSE, on_cpu = TRUE))
-    expect_silent(check_precision("single", FALSE, on_cpu = FALSE))
+    expect_silent(check_precision("bfloat16", FALSE, known = TRUE))
+    expect_silent(check_precision("single", FALSE, known = FALSE))
 
-    older <- UnsupervisedTrainer(VAE(dataset, seed = 1), dataset, train_size = 1, seed = 1)
+    older <- UnsupervisedTrainer(VAE(dataset, seed = 1), dataset, train_size = 1, seed = 1, use_cuda = FALSE)
     older@options$precision <- NULL
     expect_identical(state_dict(model(train(older, n_epochs = 3, seed = 1))), state_dict(model(single)))
 })

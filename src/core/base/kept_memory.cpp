@@ -51,19 +51,22 @@ class Pieces {
     return data;
   }
 
-  // False, and nothing is done, if it is no piece of ours. Destructors of tensors come here: no exception leaves it.
-  bool give_back(void* data) noexcept {
-    std::size_t size = 0;
+  // Destructors of tensors come here: no exception leaves it.
+  void give_back(void* data) noexcept {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       const auto piece = taken_.find(data);
-      if (piece == taken_.end()) return false;
-      size = piece->second;
-      taken_.erase(piece);
-      if (keeping_ && bytes_waiting_ + size <= most_waiting && put(size, data)) return true;
+      const std::size_t size = piece == taken_.end() ? 0 : piece->second;
+      if (size > 0) taken_.erase(piece);
+      if (size > 0 && keeping_ && bytes_waiting_ + size <= most_waiting && put(size, data)) return;
     }
     std::free(data);
-    return true;
+  }
+
+  // It goes to the system by somebody else.
+  void forget(void* data) noexcept {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    taken_.erase(data);
   }
 
   std::size_t bytes_waiting() {
@@ -135,13 +138,14 @@ Allocator& allocator() {
   return *one;
 }
 
-// Of a piece, or of something small: a bare address does not say which.
-void give_back_either(void* data) {
-  if (!pieces().give_back(data)) allocator().deleter_of_small()(data);
+// Of a piece, or of something small: a bare address does not say which, and either is from the same place.
+void to_system(void* data) {
+  pieces().forget(data);
+  allocator().deleter_of_small()(data);
 }
 
 c10::DeleterFnPtr Allocator::raw_deleter() const {
-  return deleter_of_small() == nullptr ? nullptr : &give_back_either;
+  return deleter_of_small() == nullptr ? nullptr : &to_system;
 }
 
 struct Scopes {

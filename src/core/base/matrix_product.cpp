@@ -1,6 +1,7 @@
 #include "core/base/matrix_product.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include "core/base/instruction_set.h"
 #include "core/base/waiting_signals.h"
@@ -59,12 +60,14 @@ bool is_for_sgemm(const at::Tensor& a, const at::Tensor& b) {
   const auto fits = [](const at::Tensor& x) {
     return x.dim() == 2 && x.numel() > 0 && x.device().is_cpu() && x.scalar_type() == at::kFloat;
   };
-  return sgemm() != nullptr && fits(a) && fits(b) && a.size(1) == b.size(0);
+  const bool is_guarded = at::get_num_threads() == 1 || at::in_parallel_region() || reaches_threads();
+  return is_guarded && sgemm() != nullptr && fits(a) && fits(b) && a.size(1) == b.size(0);
 }
 
 void multiply(const at::Tensor& a, const at::Tensor& b, float beta, at::Tensor& out) {
   const Operand left = operand(a), right = operand(b);
   const WaitingSignals scope;
+  if (at::get_num_threads() > 1 && !at::in_parallel_region()) keep_signals_from_threads();
   const int status = sgemm()(left.transpose, right.transpose, a.size(0), b.size(1), a.size(1), 1.0F,
                              left.kept.data_ptr<float>(), left.row, right.kept.data_ptr<float>(), right.row, beta,
                              out.data_ptr<float>(), b.size(1));

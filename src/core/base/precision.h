@@ -1,7 +1,7 @@
 // How precise the large matrix products of training are.
 //
-// bfloat16 has the exponents of a float and 8 significant bits: processors that know it (AVX512-BF16, AMX; GPUs)
-// multiply it at twice the speed or more. Weights and all else stay in single precision (Micikevicius et al. 2018,
+// bfloat16 has the exponents of a float and 8 significant bits: processors that know it (AVX512-BF16, AMX) multiply it
+// at twice the speed or more. Weights and all else stay in single precision (Micikevicius et al. 2018,
 // "Mixed precision training", section 3.1).
 #pragma once
 

@@ -1,5 +1,7 @@
 #include "core/base/waiting_signals.h"
 
+#include <ATen/Parallel.h>
+
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
 #endif
@@ -25,30 +27,44 @@ const sigset_t& all_but_faults() {
   return set;
 }
 
-// Each time: OpenMP ends threads that a parallel region has no use for, and starts others.
-void keep_from_other_threads() {
+}  // namespace
+
+WaitingSignals::WaitingSignals() { pthread_sigmask(SIG_BLOCK, &all_but_faults(), &before_); }
+
+WaitingSignals::~WaitingSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+// Each time anew: OpenMP ends threads that a parallel region has no use for, and starts others.
+void keep_signals_from_threads() {
 #ifdef _OPENMP
   if (omp_in_parallel() != 0 || omp_get_max_threads() == 1) return;
   const sigset_t& signals = all_but_faults();
 #pragma omp parallel
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  if (omp_get_thread_num() > 0) pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 #endif
 }
-
-}  // namespace
-
-WaitingSignals::WaitingSignals() {
-  pthread_sigmask(SIG_BLOCK, &all_but_faults(), &before_);
-  keep_from_other_threads();
-}
-
-WaitingSignals::~WaitingSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
 #else
 
 WaitingSignals::WaitingSignals() {}
 WaitingSignals::~WaitingSignals() {}
+void keep_signals_from_threads() {}
 
 #endif
+
+bool reaches_threads() {
+#ifdef _OPENMP
+  static const bool reaches = [] {
+    const int n = omp_get_max_threads();
+    at::get_num_threads();  // whatever LibTorch does the first time is done
+    omp_set_num_threads(n + 1);
+    const bool is_seen = at::get_num_threads() == n + 1;
+    omp_set_num_threads(n);
+    return is_seen;
+  }();
+  return reaches;
+#else
+  return false;
+#endif
+}
 
 }  // namespace rscvi

@@ -11,8 +11,8 @@
 
 namespace rscvi {
 
-// While one lives, signals to this thread wait, but for those of faults. OpenMP's threads that it works with get none
-// from then on: they would be handed those of the process, which are for R's own thread. On Windows, nothing is done.
+// While one lives, signals to this thread wait, but for those of faults. Threads that are started meanwhile never get
+// any. On Windows, nothing is done.
 class WaitingSignals {
  public:
   WaitingSignals();
@@ -26,5 +26,13 @@ class WaitingSignals {
   sigset_t before_;
 #endif
 };
+
+// Whether the next function reaches the threads that LibTorch and oneDNN compute with: rscvi is compiled with OpenMP,
+// and with the same one. Found out once.
+bool reaches_threads();
+
+// OpenMP's other threads of the next parallel region get no signals from now on. While R's own thread lets them wait,
+// they would be handed those of the process.
+void keep_signals_from_threads();
 
 }  // namespace rscvi

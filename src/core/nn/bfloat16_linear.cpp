@@ -42,7 +42,7 @@ bool uses_bfloat16(const at::Tensor& x, const at::Tensor& weight) {
   if (precision() != Precision::bfloat16 || !at::GradMode::is_enabled()) return false;
   if (x.dim() != 2 || x.scalar_type() != at::kFloat || weight.scalar_type() != at::kFloat) return false;
   if (x.numel() * weight.size(0) < least_multiplications) return false;
-  return !x.device().is_cpu() || has_bfloat16_products();
+  return x.device().is_cpu() && has_bfloat16_products();
 }
 
 at::Tensor bfloat16_linear(const at::Tensor& x, const at::Tensor& weight) { return Bfloat16Linear::apply(x, weight); }

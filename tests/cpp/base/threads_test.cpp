@@ -1,11 +1,21 @@
 #include "core/base/threads.h"
 
+#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#if defined(__linux__)
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
+#include <chrono>
 #include <filesystem>
 #include <set>
 #include <string>
+#include <thread>
 
+#include "core/base/matrix_product.h"
 #include "test.h"
 
 using namespace rscvi;
@@ -80,3 +90,30 @@ TEST_CASE("threads: products inside of a parallel loop start no threads, and hav
 #endif
   for (const at::Tensor& product : products) CHECK(at::equal(product, expected));
 }
+
+#if defined(__linux__)
+
+// The threads of the parent are not there in the child: whoever waits for them waits for ever.
+TEST_CASE("threads: a forked child goes down to one, and multiplies") {
+  const Restored restored;
+  compute_with_threads(2);
+  const at::Tensor a = at::ones({128, 128});
+  matrix_product(a, a);
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    compute_with_threads(1);
+    _exit(matrix_product(a, a).data_ptr<float>()[0] == 128 ? 0 : 1);
+  }
+  int status = -1;
+  pid_t ended = 0;
+  for (int k = 0; k < 300 && ended == 0; ++k) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    ended = waitpid(child, &status, WNOHANG);
+  }
+  if (ended == 0) kill(child, SIGKILL);
+  CHECK(ended == child);
+  CHECK(status == 0);
+}
+
+#endif
