@@ -58,7 +58,8 @@
 #'   learn. 0: they always do, as in scvi 0.6.8.
 #' @param precision of large products in training: `"single"`; or `"bfloat16"`, with 8 significant bits, at twice the
 #'   speed on processors that know it (AVX512-BF16: AMD's since 2022, Intel's for servers since 2023; elsewhere, and on
-#'   a GPU, training is in single precision, with a warning). See "Precision".
+#'   a GPU, training is in single precision, with a warning of class `rscvi_no_bfloat16`). See "Precision" of
+#'   [UnsupervisedTrainer()].
 #' @param show_progbar `FALSE` silences the progress bar; `NULL` shows one in interactive sessions.
 #'
 #' @return An [UnsupervisedTrainer-class] object.

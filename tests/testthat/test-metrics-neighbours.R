@@ -141,6 +141,10 @@ test_that("neighbours are the same on any number of threads, and the session's r
 
     expect_identical(search_threads(10, version = "2.0.0"), list(num.threads = 2L))
     expect_identical(search_threads(least_for_forks - 1, version = "1.16.0"), list())
+    if (.Platform$OS.type == "unix" && requireNamespace("BiocParallel", quietly = TRUE)) {
+        forks <- withr::with_envvar(c(RSTUDIO = NA), search_threads(least_for_forks, version = "1.16.0"))$BPPARAM
+        expect_identical(BiocParallel::bpnworkers(forks), 2L)
+    }
     fails_if_told <- function(x, BPPARAM = NULL) if (is.null(BPPARAM)) x else stop("no forks here")
     expect_identical(search_in_parallel(fails_if_told, 1e6, 5), 5)
     withr::with_envvar(c(RSTUDIO = "1"), expect_identical(search_threads(1e6, version = "1.16.0"), list()))

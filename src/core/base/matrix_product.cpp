@@ -67,7 +67,7 @@ bool is_for_sgemm(const at::Tensor& a, const at::Tensor& b) {
 void multiply(const at::Tensor& a, const at::Tensor& b, float beta, at::Tensor& out) {
   const Operand left = operand(a), right = operand(b);
   const WaitingSignals scope;
-  if (at::get_num_threads() > 1 && !at::in_parallel_region()) keep_signals_from_threads();
+  keep_signals_from_threads();
   const int status = sgemm()(left.transpose, right.transpose, a.size(0), b.size(1), a.size(1), 1.0F,
                              left.kept.data_ptr<float>(), left.row, right.kept.data_ptr<float>(), right.row, beta,
                              out.data_ptr<float>(), b.size(1));

@@ -36,7 +36,7 @@ WaitingSignals::~WaitingSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullp
 // Each time anew: OpenMP ends threads that a parallel region has no use for, and starts others.
 void keep_signals_from_threads() {
 #ifdef _OPENMP
-  if (omp_in_parallel() != 0 || omp_get_max_threads() == 1) return;
+  if (at::get_num_threads() == 1 || at::in_parallel_region()) return;
   const sigset_t& signals = all_but_faults();
 #pragma omp parallel
   if (omp_get_thread_num() > 0) pthread_sigmask(SIG_BLOCK, &signals, nullptr);

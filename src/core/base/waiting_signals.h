@@ -31,8 +31,8 @@ class WaitingSignals {
 // and with the same one. Found out once.
 bool reaches_threads();
 
-// OpenMP's other threads of the next parallel region get no signals from now on. While R's own thread lets them wait,
-// they would be handed those of the process.
+// OpenMP's other threads of the next parallel region, if there are any, get no signals from now on: while R's own
+// thread lets them wait, they would be handed those of the process.
 void keep_signals_from_threads();
 
 }  // namespace rscvi
