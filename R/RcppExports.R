@@ -269,6 +269,10 @@ has_bfloat16_products_cpp <- function() {
     .Call(`_rscvi_has_bfloat16_products_cpp`)
 }
 
+has_cuda_graphs_cpp <- function() {
+    .Call(`_rscvi_has_cuda_graphs_cpp`)
+}
+
 matrix_product_gflops_cpp <- function() {
     .Call(`_rscvi_matrix_product_gflops_cpp`)
 }

@@ -105,9 +105,9 @@
 #'   trained by name: `ClassifierTrainer(scanvi, dataset)`.
 #' * Further covariates ([GeneExpressionDataset()]), `encode_covariates`, `library = "observed"` and `"residual"`,
 #'   `dispersion_start`, `library_start` and `normalisation` of all models, `scale_start` of those with a deep decoder
-#'   ([VAE()]); `max_kl_weight`, `lr_schedule`, `lr_dispersion`, `n_iter_fixed_dispersion`, `free_bits` and
-#'   `precision` of trainers ([UnsupervisedTrainer()]); new cells on a trained model ([map_query()]). A posterior takes a
-#'   data set that has some of the model's batches, labels or covariate levels, by name.
+#'   ([VAE()]); `max_kl_weight`, `lr_schedule`, `lr_dispersion`, `n_iter_fixed_dispersion`, `free_bits`,
+#'   `precision` and `step_graph` of trainers ([UnsupervisedTrainer()]); new cells on a trained model ([map_query()]).
+#'   A posterior takes a data set that has some of the model's batches, labels or covariate levels, by name.
 #' * Labels may be `NA`, for cells whose label is not known; `SCANVI(from = vae)`; [runSCANVI()]; labels by neighbours
 #'   and classifier ([transfer_labels()]); names in [compute_predictions()] and [get_loadings()]; accuracy as a metric
 #'   of early stopping.

@@ -16,6 +16,7 @@ setMethod("train", "Trainer", function(trainer, n_epochs = 400, lr = 1e-3, eps =
 run_training <- function(trainer, n_epochs, lr, eps, seed, verbose) {
     options <- training_options(trainer, n_epochs, lr, eps)
     check_precision(options$precision, trainer@options$use_cuda)
+    options$step_graph <- repeats_steps(options$step_graph, trainer@options$use_cuda)
     if (is.null(verbose)) verbose <- trainer@options$show_progbar
     progress <- training_progress(n_epochs, resolve_verbose(verbose))
     on.exit(progress$done())
@@ -66,8 +67,18 @@ training_options <- function(trainer, n_epochs, lr, eps) {
 # Trainers that were saved before these options, or do not have them, train as scvi 0.6.8 does.
 or_default <- function(options) {
     defaults <- list(max_kl_weight = 1, lr_schedule = "constant", free_bits = 0, n_iter_fixed_dispersion = 0,
-        precision = "single")
+        precision = "single", step_graph = FALSE)
     utils::modifyList(defaults, options[intersect(names(defaults), names(options))])
+}
+
+# Whether steps are repeated as CUDA graphs, if that is asked for.
+repeats_steps <- function(step_graph, use_cuda, known = core(has_cuda_graphs_cpp())) {
+    if (!step_graph) return(FALSE)
+    if (known && !isFALSE(use_cuda)) return(TRUE)
+    warn_rscvi(c("{.code step_graph = TRUE} takes a GPU, and an rscvi that was installed with a LibTorch 2.4 or newer
+        for it and CUDA's headers: steps are called one by one here.",
+        i = "Leave {.arg step_graph} out to train without this warning."), class = "no_step_graph")
+    FALSE
 }
 
 # The core trains in single precision where bfloat16 would be slower, and on a GPU, where nobody has tried.
@@ -128,7 +139,8 @@ report_training <- function(result, n_epochs, lr, dispersions_rest = FALSE) {
         stopped_early = inform_rscvi("Stopped early after epoch {epoch} of {n_epochs}.", class = "stopped_early")
     )
     if (!is.na(result$best_epoch) && result$status != "interrupted") {
-        inform_rscvi("The model is as it was {after_epoch(result$best_epoch)}, where it did best.", class = "best_state")
+        inform_rscvi("The model is as it was {after_epoch(result$best_epoch)}, where it did best.",
+            class = "best_state")
     }
 }
 

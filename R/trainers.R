@@ -25,6 +25,12 @@
 #' a standard error of their difference of 12, and 1717 and 1721 with one of 27. A seed gives other numbers than in
 #' single precision.
 #'
+#' # Steps as CUDA graphs
+#' On a GPU the computer takes longer to ask for the hundreds of operators of a step than the GPU takes for them. With
+#' `step_graph = TRUE` a step on a full minibatch is recorded once, and asked for as a whole from then on; all else, a
+#' smaller last minibatch of an epoch among it, is as ever. It takes an rscvi that found CUDA's headers when it was
+#' installed, and a LibTorch 2.4 or newer. Nobody has run it on a GPU yet.
+#'
 #' @param model a model, see [VAE()].
 #' @param gene_dataset a [GeneExpressionDataset()].
 #' @param train_size,test_size shares of the cells, see "The split".
@@ -60,6 +66,8 @@
 #'   speed on processors that know it (AVX512-BF16: AMD's since 2022, Intel's for servers since 2023; elsewhere, and on
 #'   a GPU, training is in single precision, with a warning of class `rscvi_no_bfloat16`). See "Precision" of
 #'   [UnsupervisedTrainer()].
+#' @param step_graph `TRUE`: on a GPU, repeat steps as CUDA graphs, see "Steps as CUDA graphs"; elsewhere they are
+#'   called as ever, with a warning of class `rscvi_no_step_graph`.
 #' @param show_progbar `FALSE` silences the progress bar; `NULL` shows one in interactive sessions.
 #'
 #' @return An [UnsupervisedTrainer-class] object.
@@ -80,7 +88,7 @@ UnsupervisedTrainer <- function(model, gene_dataset, train_size = 0.9, test_size
                                 early_stopping_kwargs = NULL, data_loader_kwargs = NULL, batch_size = 128, seed = 0,
                                 max_nans = 10, show_progbar = NULL, max_kl_weight = 1, lr_schedule = "constant",
                                 free_bits = 0, lr_dispersion = NULL, n_iter_fixed_dispersion = 0,
-                                precision = "single") {
+                                precision = "single", step_graph = FALSE) {
     check_model_of_counts(model)
     check_class(gene_dataset, "gene_dataset", "GeneExpressionDataset")
     gene_dataset <- align_to_model(gene_dataset, model)
@@ -95,7 +103,7 @@ UnsupervisedTrainer <- function(model, gene_dataset, train_size = 0.9, test_size
         metrics_to_monitor, frequency, weight_decay, early_stopping_kwargs, data_loader_kwargs, batch_size, max_nans,
         show_progbar, monitorable_metrics(has_classifier(model)), max_kl_weight = max_kl_weight,
         lr_schedule = lr_schedule, free_bits = free_bits, lr_dispersion = lr_dispersion,
-        n_iter_fixed_dispersion = n_iter_fixed_dispersion, precision = precision)
+        n_iter_fixed_dispersion = n_iter_fixed_dispersion, precision = precision, step_graph = step_graph)
     check_dispersion_learns(options, model)
     if (options$free_bits > 0 && has_classifier(model)) {
         abort_rscvi("{.arg free_bits} is for models without a classifier, not for a {.cls {class(model)}}.")
@@ -109,7 +117,8 @@ UnsupervisedTrainer <- function(model, gene_dataset, train_size = 0.9, test_size
 trainer_options <- function(set_names, on, n_iter_kl_warmup, n_epochs_kl_warmup, use_cuda, metrics_to_monitor,
                             frequency, weight_decay, early_stopping_kwargs, data_loader_kwargs, batch_size, max_nans,
                             show_progbar, metrics, threshold = 3, max_kl_weight = 1, lr_schedule = "constant",
-                            free_bits = 0, lr_dispersion = NULL, n_iter_fixed_dispersion = 0, precision = "single") {
+                            free_bits = 0, lr_dispersion = NULL, n_iter_fixed_dispersion = 0, precision = "single",
+                            step_graph = FALSE) {
     if (!is.null(data_loader_kwargs)) {
         batch_size <- check_data_loader_kwargs(data_loader_kwargs, default = batch_size)$batch_size
     }
@@ -136,7 +145,8 @@ trainer_options <- function(set_names, on, n_iter_kl_warmup, n_epochs_kl_warmup,
         lr_dispersion = check_optional(lr_dispersion, "lr_dispersion", check_number, lower = 0, lower_open = TRUE,
             upper_open = TRUE),
         n_iter_fixed_dispersion = check_count(n_iter_fixed_dispersion, "n_iter_fixed_dispersion", lower = 0L),
-        precision = check_choice(precision, "precision", c("single", "bfloat16"))
+        precision = check_choice(precision, "precision", c("single", "bfloat16")),
+        step_graph = check_flag(step_graph, "step_graph")
     )
 }
 
@@ -242,7 +252,7 @@ setMethod("show", "Trainer", function(object) {
 #' @param max.show a trainer, too: `history(trainer)`; or a `SingleCellExperiment` that [runSCVI()] or [runSCANVI()]
 #'   returned. With anything else, and without arguments, `history()` shows the commands of this R session, as
 #'   [utils::history()] does.
-#' @param name of the fit in a `SingleCellExperiment`, as it was given to [runSCVI()].
+#' @param name of the fit in a `SingleCellExperiment`, see [posterior()].
 #' @param reverse,pattern,... for commands alone, see [utils::history()].
 #' @return `model()`: the model. `history()`: a data.frame with one row an epoch of the last call of [train()]: `epoch`
 #'   (0 is before training), `loss` (mean over the epoch's minibatches), `kl_weight`, `lr`, and one column for each
@@ -268,9 +278,10 @@ setMethod("history", "Trainer", function(max.show = 25, reverse = FALSE, pattern
 
 #' @rdname trainer-accessors
 #' @export
-setMethod("history", "ANY", function(max.show = 25, reverse = FALSE, pattern, ..., name = "SCVI") {
+setMethod("history", "ANY", function(max.show = 25, reverse = FALSE, pattern, ..., name = NULL) {
     if (!missing(max.show) && is_summarized(max.show)) {
-        return(stored_fit(as_single_cell(max.show, "trainer"), name)$history)
+        x <- as_single_cell(max.show, "trainer")
+        return(stored_fit(x, resolve_fit_name(x, name), "trainer")$history)
     }
     if (!missing(max.show) && isS4(max.show)) check_class(max.show, "trainer", "Trainer")
     utils::history(max.show, reverse, pattern, ...)

@@ -2,13 +2,13 @@
 //
 //   cmake -S . -B build -DRSCVI_BENCH=ON && cmake --build build -j2 --target core_bench
 //   build/core_bench [--cells 20000] [--genes 2000] [--density 0.1] [--threads 1] [--repetitions 3] [--epochs 1]
-//                    [--job PART] [--device cpu]
+//                    [--job PART] [--device cpu] [--precision single] [--step-graph no]
 //
 // Counts are made up: each cell has density * genes of the genes on. Architecture: one hidden layer of 128 units, 10
 // latent dimensions, ZINB, minibatches of 128. Jobs take turns, and each line is the median of its repetitions. --job:
 // those with that part in their name alone. --epochs: of each training, of which the time of one epoch and the cells a
 // second are told. --device cuda, to hold against bench/gpu_pytorch.py: give it as many epochs, as the counts are sent
-// there once a training. Untested on a GPU.
+// there once a training; --step-graph yes repeats steps as CUDA graphs. Untested on a GPU.
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -38,7 +38,7 @@ const std::string training_job = "training epoch";
 struct Settings {
   std::int64_t cells = 20000, genes = 2000, threads = 1, repetitions = 3, epochs = 1;
   double density = 0.1;
-  std::string job, device = "cpu", precision = "single";
+  std::string job, device = "cpu", precision = "single", step_graph = "no";
 };
 
 Settings parse(int argc, char** argv) {
@@ -51,7 +51,10 @@ Settings parse(int argc, char** argv) {
                                                         {"--repetitions", &settings.repetitions},
                                                         {"--epochs", &settings.epochs}};
     const std::map<std::string, std::string*> words = {
-        {"--job", &settings.job}, {"--device", &settings.device}, {"--precision", &settings.precision}};
+        {"--job", &settings.job},
+        {"--device", &settings.device},
+        {"--precision", &settings.precision},
+        {"--step-graph", &settings.step_graph}};
     if (k + 1 == argc || (whole.count(name) == 0 && words.count(name) == 0 && name != "--density")) {
       throw std::invalid_argument("unknown option or no value: " + name);
     }
@@ -156,6 +159,7 @@ int main(int argc, char** argv) {
 
   TrainOptions training;
   training.precision = parse_precision(settings.precision);
+  training.step_graph = settings.step_graph == "yes";
   training.n_epochs = settings.epochs;
   SampleScaleOptions scale;
   double sum = 0;  // so that nothing is left out as unused

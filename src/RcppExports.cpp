@@ -830,6 +830,15 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// has_cuda_graphs_cpp
+bool has_cuda_graphs_cpp();
+RcppExport SEXP _rscvi_has_cuda_graphs_cpp() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(has_cuda_graphs_cpp());
+    return rcpp_result_gen;
+END_RCPP
+}
 // matrix_product_gflops_cpp
 double matrix_product_gflops_cpp();
 RcppExport SEXP _rscvi_matrix_product_gflops_cpp() {
@@ -944,6 +953,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_rscvi_train_classifier_cpp", (DL_FUNC) &_rscvi_train_classifier_cpp, 9},
     {"_rscvi_has_onednn_products_cpp", (DL_FUNC) &_rscvi_has_onednn_products_cpp, 0},
     {"_rscvi_has_bfloat16_products_cpp", (DL_FUNC) &_rscvi_has_bfloat16_products_cpp, 0},
+    {"_rscvi_has_cuda_graphs_cpp", (DL_FUNC) &_rscvi_has_cuda_graphs_cpp, 0},
     {"_rscvi_matrix_product_gflops_cpp", (DL_FUNC) &_rscvi_matrix_product_gflops_cpp, 0},
     {"_rscvi_faster_openblas_kernels_cpp", (DL_FUNC) &_rscvi_faster_openblas_kernels_cpp, 0},
     {"_rscvi_cuda_is_available_cpp", (DL_FUNC) &_rscvi_cuda_is_available_cpp, 0},

@@ -54,6 +54,7 @@ rscvi::TrainOptions to_train_options(const Rcpp::List& list) {
   options.kl_warmup.max_weight = option<double>(list, "max_kl_weight");
   options.lr_schedule = rscvi::parse_lr_schedule(option<std::string>(list, "lr_schedule"));
   options.precision = rscvi::parse_precision(option<std::string>(list, "precision"));
+  options.step_graph = option<bool>(list, "step_graph");
   options.free_bits = option<double>(list, "free_bits");
   options.kl_warmup.epochs = epochs ? std::optional<std::int64_t>(*epochs) : std::nullopt;
   options.kl_warmup.iterations = iterations ? std::optional<std::int64_t>(*iterations) : std::nullopt;
@@ -175,6 +176,9 @@ bool has_onednn_products_cpp() { return rscvi::api::has_onednn_products(); }
 
 // [[Rcpp::export(rng = false)]]
 bool has_bfloat16_products_cpp() { return rscvi::api::has_bfloat16_products(); }
+
+// [[Rcpp::export(rng = false)]]
+bool has_cuda_graphs_cpp() { return rscvi::api::has_cuda_graphs(); }
 
 // [[Rcpp::export(rng = false)]]
 double matrix_product_gflops_cpp() { return rscvi::api::matrix_product_gflops(); }

@@ -6,6 +6,7 @@
 #include "core/model/make_model.h"
 #include "core/posterior/latent.h"
 #include "core/posterior/likelihood.h"
+#include "core/training/step_graph.h"
 #include "core/training/trainer.h"
 #include "core/training/vae_plan.h"
 #include "helpers.h"
@@ -23,6 +24,13 @@ bool without_gpu() {
 
 const c10::Device gpu(c10::kCUDA);
 
+bool without_graphs() {
+  if (without_gpu()) return true;
+  if (has_step_graphs(gpu)) return false;
+  MESSAGE("not run: built without CUDA graphs");
+  return true;
+}
+
 // Models that get equal noise, and with it equal results.
 Noise some_noise(std::int64_t n_cells, const VaeOptions& options) {
   RandomStream random(5);
@@ -36,7 +44,8 @@ MeanLossTerms losses_on(c10::Device device, const Toy& toy, const VaeOptions& op
   return mean_loss_terms(posterior_of(model, toy, /*batch_size=*/25), some_noise(60, options), random);
 }
 
-bool near(double a, double b) { return std::abs(a - b) <= 1e-4 * (1 + std::abs(b)); }
+bool near_to(double a, double b, double tolerance) { return std::abs(a - b) <= tolerance * (1 + std::abs(b)); }
+bool near(double a, double b) { return near_to(a, b, 1e-4); }
 
 }  // namespace
 
@@ -96,6 +105,39 @@ TEST_CASE("GPU: an epoch from the same weights within 1e-3 of the CPU's, which d
   CHECK(std::abs(loss_after_an_epoch(c10::kCPU, 2) - here) <= 1e-3 * std::abs(here));
   if (without_gpu()) return;
   CHECK(std::abs(loss_after_an_epoch(gpu, 1) - here) <= 1e-3 * std::abs(here));
+}
+
+TEST_CASE("GPU: what is repeated as a CUDA graph draws anew each time, as if it were called") {
+  if (without_graphs()) return;
+  RandomStream random(5), same(5);
+  at::Tensor draws = at::empty({1000}, at::TensorOptions(at::kFloat).device(gpu));
+  const auto graph = make_step_graph(draws.device(), random);
+  graph->record([&] { draws.copy_(random.normal({1000}, draws.device())); });
+  graph->replay();
+  const at::Tensor first = draws.clone();
+  graph->replay();
+  const at::Tensor second = draws.clone();
+  CHECK_FALSE(at::equal(first, second));
+  CHECK(at::equal(first, same.normal({1000}, draws.device())));
+  CHECK(at::equal(second, same.normal({1000}, draws.device())));
+}
+
+TEST_CASE("GPU: training by CUDA graphs within 1e-3 of steps that are called, with dropout, noise and a warm-up") {
+  if (without_graphs()) return;
+  const Toy toy = toy_data();
+  const auto losses = [&](bool step_graph) {
+    TrainOptions options = quick_training(10);  // of 3 steps
+    options.step_graph = step_graph;
+    options.lr_schedule = LrSchedule::cosine;
+    options.kl_warmup.iterations = 20;
+    options.kl_warmup.epochs = std::nullopt;
+    Vae model = toy_model(toy_options());
+    model->to(gpu);
+    QuietMonitor monitor;
+    return train(model, toy.dataset, cells_from(0, 60), options, RandomStream(1), monitor).history;
+  };
+  const auto repeated = losses(true), called = losses(false);
+  for (std::size_t row = 1; row < called.size(); ++row) CHECK(near_to(repeated[row].loss, called[row].loss, 1e-3));
 }
 
 TEST_CASE("GPU: training there lowers the loss, with counts kept there and with counts sent there") {

@@ -271,7 +271,8 @@ test_that("divergence in a later epoch goes back to the end of a sound one, to t
     late <- 0
     # A learning rate that diverges late, and not with the epoch to go back to already (the end of training is judged
     # without dropout, other epochs by the next one's first losses).
-    for (lr in c(0.8, 1, 1.4, 0.7, 1.2, 0.9, 1.1, 1.3, 0.75, 0.85, 0.95, 1.05, 1.15, 1.25, 1.35, 1.5, 0.6, 0.5, 2, 0.3, 3)) {
+    for (lr in c(0.8, 1, 1.4, 0.7, 1.2, 0.9, 1.1, 1.3, 0.75, 0.85, 0.95, 1.05, 1.15, 1.25, 1.35, 1.5, 0.6,
+        0.5, 2, 0.3, 3)) {
         message <- divergence(trainer <- start(), n_epochs = 40, lr = lr)
         if (is.null(message) || !grepl("after epoch", message)) next
         late <- as.numeric(sub("(?s).*after epoch ([0-9]+)\\..*", "\\1", message, perl = TRUE))
@@ -435,7 +436,8 @@ test_that("the KL weight, the schedule of the learning rate and free bits reach 
 test_that("log dispersions with a rate of their own move by about that much a step, and at first nothing else does", {
     dataset <- small_dataset()
     one_step <- function(...) {
-        trainer <- UnsupervisedTrainer(small_model(dataset), dataset, train_size = 1, batch_size = nb_cells(dataset), ...)
+        trainer <- UnsupervisedTrainer(small_model(dataset), dataset, train_size = 1,
+            batch_size = nb_cells(dataset), ...)
         state_dict(model(train(trainer, n_epochs = 1, seed = 1)))
     }
     before <- state_dict(small_model(dataset))
@@ -495,4 +497,19 @@ test_that("precision: single, or bfloat16 where the processor knows it; elsewher
     older <- UnsupervisedTrainer(VAE(dataset, seed = 1), dataset, train_size = 1, seed = 1, use_cuda = FALSE)
     older@options$precision <- NULL
     expect_identical(state_dict(model(train(older, n_epochs = 3, seed = 1))), state_dict(model(single)))
+})
+
+test_that("step_graph: steps are repeated on a GPU, if rscvi was built for it; else they are called, as it says", {
+    dataset <- small_dataset()
+    trained <- function(...) {
+        train(UnsupervisedTrainer(small_model(dataset), dataset, seed = 1, use_cuda = FALSE, ...),
+            n_epochs = 2, seed = 1)
+    }
+    expect_warning(asked <- trained(step_graph = TRUE), "called one by one", class = "rscvi_no_step_graph")
+    expect_identical(state_dict(model(asked)), state_dict(model(trained())))
+
+    expect_true(repeats_steps(TRUE, NULL, known = TRUE))
+    expect_silent(expect_false(repeats_steps(FALSE, NULL, known = FALSE)))
+    expect_warning(expect_false(repeats_steps(TRUE, NULL, known = FALSE)), class = "rscvi_no_step_graph")
+    expect_warning(expect_false(repeats_steps(TRUE, FALSE, known = TRUE)), class = "rscvi_no_step_graph")
 })

@@ -212,8 +212,8 @@ test_that("a trainer shows what it is and how far it is", {
 test_that("KL weight, learning rate's schedule and free bits default to 0.6.8's, and are checked", {
     given <- formals(UnsupervisedTrainer)
     expect_identical(as.list(given)[c("max_kl_weight", "lr_schedule", "free_bits", "lr_dispersion",
-        "n_iter_fixed_dispersion", "precision")], list(max_kl_weight = 1, lr_schedule = "constant", free_bits = 0,
-        lr_dispersion = NULL, n_iter_fixed_dispersion = 0, precision = "single"))
+        "n_iter_fixed_dispersion", "precision", "step_graph")], list(max_kl_weight = 1, lr_schedule = "constant",
+        free_bits = 0, lr_dispersion = NULL, n_iter_fixed_dispersion = 0, precision = "single", step_graph = FALSE))
     expect_identical(as.list(formals(SemiSupervisedTrainer))[c("max_kl_weight", "lr_schedule", "lr_dispersion",
         "n_iter_fixed_dispersion", "precision")], list(max_kl_weight = 1, lr_schedule = "constant",
         lr_dispersion = NULL, n_iter_fixed_dispersion = 0, precision = "single"))
@@ -230,6 +230,7 @@ test_that("KL weight, learning rate's schedule and free bits default to 0.6.8's,
     refuse("`n_iter_fixed_dispersion` must be", n_iter_fixed_dispersion = -1)
     refuse("`lr_schedule` must be", lr_schedule = "linear")
     refuse("`precision` must be", precision = "half")
+    refuse("`step_graph` must be", step_graph = NA)
     refuse("both decide the learning\\s+rate", lr_schedule = "cosine",
         early_stopping_kwargs = list(early_stopping_metric = "elbo", reduce_lr_on_plateau = TRUE))
     vaec <- VAEC(dataset, n_hidden = 8, n_latent = 3, seed = 1)

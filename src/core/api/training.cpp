@@ -5,6 +5,7 @@
 #include "core/base/device.h"
 #include "core/base/matrix_product.h"
 #include "core/base/precision.h"
+#include "core/training/step_graph.h"
 #include "core/training/trainer.h"
 
 namespace rscvi::api {
@@ -36,6 +37,10 @@ std::string faster_openblas_kernels() {
 
 bool cuda_is_available() {
   return translate_errors([] { return rscvi::cuda_is_available(); });
+}
+
+bool has_cuda_graphs() {
+  return translate_errors([] { return rscvi::cuda_is_available() && has_step_graphs(c10::Device(c10::kCUDA)); });
 }
 
 }  // namespace rscvi::api

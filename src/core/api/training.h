@@ -13,6 +13,7 @@ TrainResult train(Model& model, std::shared_ptr<const Dataset> dataset, const st
                   const TrainOptions& options, std::optional<bool> use_cuda, std::uint64_t seed, Monitor& monitor);
 
 bool cuda_is_available();
+bool has_cuda_graphs();  // there is a GPU, and rscvi was built with them: core/training/step_graph.h
 
 // See core/base/matrix_product.h, core/base/precision.h and core/base/blas_speed.h.
 bool has_onednn_products();

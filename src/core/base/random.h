@@ -43,9 +43,10 @@ class RandomStream {
   // A random order of 0 .. n - 1.
   std::vector<std::int64_t> permutation(std::int64_t n);
 
- private:
+  // What draws on `device` come from, for those who repeat operators without calling them (training/step_graph.h).
   at::Generator& generator(c10::Device device);
 
+ private:
   std::uint64_t seed_;
   at::Generator cpu_;
   at::Generator cuda_;  // made on first use: a machine without a GPU has none to copy

@@ -18,12 +18,12 @@ Classifier LabelledVaeImpl::make_classifier(std::int64_t n_features, std::int64_
   return rscvi::make_classifier(n_features, n_classes, options_.classifier, random);
 }
 
-at::Tensor LabelledVaeImpl::objective(const LossTerms& terms, double kl_weight, double free_bits) const {
+at::Tensor LabelledVaeImpl::objective(const LossTerms& terms, const KlWeight& kl_weight, double free_bits) const {
   if (free_bits > 0) throw InvalidArgument("free_bits is for models without a classifier");
   at::Tensor annealed = terms.kl_z + terms.kl_l;
   if (terms.kl_y.defined()) annealed = annealed + terms.kl_y;
   const at::Tensor rest = terms.kl_z1.defined() ? terms.reconst_loss + terms.kl_z1 : terms.reconst_loss;
-  return rest + kl_weight * annealed;
+  return rest + kl_weight.times(annealed);
 }
 
 at::Tensor LabelledVaeImpl::kl_of_labels(const at::Tensor& log_q) const {

@@ -12,7 +12,7 @@ class LabelledVaeImpl : public VaeImpl {
   LabelledVaeImpl(const VaeOptions& options, RandomStream& random);
 
   // The divergences of z, l and y are annealed, and kl_z1 is not.
-  at::Tensor objective(const LossTerms& terms, double kl_weight, double free_bits = 0) const override;
+  at::Tensor objective(const LossTerms& terms, const KlWeight& kl_weight, double free_bits = 0) const override;
 
  protected:
   // A classifier of so many features with the options' settings.

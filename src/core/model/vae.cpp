@@ -270,12 +270,12 @@ LossTerms VaeImpl::loss_terms(const Minibatch& minibatch, const Noise& noise, Ra
           {encoded.qz_m, encoded.qz_v}};
 }
 
-at::Tensor VaeImpl::objective(const LossTerms& terms, double kl_weight, double free_bits) const {
+at::Tensor VaeImpl::objective(const LossTerms& terms, const KlWeight& kl_weight, double free_bits) const {
   if (free_bits > 0) {
     const at::Tensor by_dimension = kl_to_standard_normal(terms.qz.mean.unsqueeze(-1), terms.qz.variance.unsqueeze(-1));
-    return terms.reconst_loss + terms.kl_l + kl_weight * by_dimension.mean(0).clamp_min(free_bits).sum();
+    return terms.reconst_loss + terms.kl_l + kl_weight.times(by_dimension.mean(0).clamp_min(free_bits).sum());
   }
-  return at::add(terms.reconst_loss + terms.kl_l, terms.kl_z, kl_weight);
+  return terms.reconst_loss + terms.kl_l + kl_weight.times(terms.kl_z);
 }
 
 at::Tensor VaeImpl::classify(const CellMatrix&, const Conditions&, RandomStream&) {

@@ -17,6 +17,7 @@
 #include "core/base/random.h"
 #include "core/data/minibatch.h"
 #include "core/distributions/counts.h"
+#include "core/model/kl_weight.h"
 #include "core/model/vae_options.h"
 #include "core/nn/decoder.h"
 #include "core/nn/encoder.h"
@@ -104,7 +105,7 @@ class VaeImpl : public torch::nn::Module {
   // What training minimises, (B): the terms, of which those that are annealed count `kl_weight` times. For a VAE that
   // is kl_z alone. free_bits: see training/train_options.h; kl_z is then the sum over latent dimensions of the larger
   // of free_bits and the dimension's mean over the cells. InvalidArgument if asked of a model with a classifier.
-  virtual at::Tensor objective(const LossTerms& terms, double kl_weight, double free_bits = 0) const;
+  virtual at::Tensor objective(const LossTerms& terms, const KlWeight& kl_weight, double free_bits = 0) const;
 
   // Models with a classifier alone; InvalidArgument for others.
   // ln q(y | x), (B, K).

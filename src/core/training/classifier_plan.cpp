@@ -17,7 +17,7 @@ ClassifierPlan::ClassifierPlan(CellClassifier classifier, std::shared_ptr<const 
       double_softmax_(double_softmax),
       random_(random.split(stream::training)) {}
 
-at::Tensor ClassifierPlan::loss(const std::int64_t* cells, std::int64_t n_cells, double) {
+at::Tensor ClassifierPlan::loss(const std::int64_t* cells, std::int64_t n_cells, const KlWeight&) {
   const Minibatch minibatch = data_.gather(cells, n_cells);
   const at::Tensor log_q = classifier_.log_probabilities(minibatch.x, minibatch, random_);
   return cross_entropy(log_q, minibatch.label, double_softmax_);
@@ -44,7 +44,7 @@ OwnClassifierPlan::OwnClassifierPlan(Vae model, std::shared_ptr<const Dataset> d
       double_softmax_(double_softmax),
       random_(random.split(stream::training)) {}
 
-at::Tensor OwnClassifierPlan::loss(const std::int64_t* cells, std::int64_t n_cells, double) {
+at::Tensor OwnClassifierPlan::loss(const std::int64_t* cells, std::int64_t n_cells, const KlWeight&) {
   return classification_loss(*model_, gather(cells, n_cells), double_softmax_, random_);
 }
 

@@ -13,7 +13,7 @@ class ClassifierPlan final : public Plan {
                  bool double_softmax, const RandomStream& random);
 
   std::shared_ptr<torch::nn::Module> module() const override { return classifier_.classifier().ptr(); }
-  at::Tensor loss(const std::int64_t* cells, std::int64_t n_cells, double kl_weight) override;
+  at::Tensor loss(const std::int64_t* cells, std::int64_t n_cells, const KlWeight& kl_weight) override;
   MetricValues evaluate(const std::vector<std::int64_t>& cells, const std::vector<Metric>& wanted,
                         RandomStream& random) override;
   bool is_sound(const std::int64_t* cells, std::int64_t n_cells, RandomStream& random) override;
@@ -31,7 +31,7 @@ class OwnClassifierPlan final : public VaePlan {
   OwnClassifierPlan(Vae model, std::shared_ptr<const Dataset> dataset, const TrainOptions& options,
                     bool double_softmax, const RandomStream& random);
 
-  at::Tensor loss(const std::int64_t* cells, std::int64_t n_cells, double kl_weight) override;
+  at::Tensor loss(const std::int64_t* cells, std::int64_t n_cells, const KlWeight& kl_weight) override;
   bool is_sound(const std::int64_t* cells, std::int64_t n_cells, RandomStream& random) override;
 
  private:

@@ -26,9 +26,12 @@ DeviceAdam::DeviceAdam(std::vector<at::Tensor> parameters, const OptimiserOption
       options_(options),
       reached_(parameters_.size(), false),
       betas_(at::tensor({beta1, beta2}, at::kDouble).to(parameters_.front().device())),
-      ones_(at::ones_like(betas_)) {}
+      ones_(at::ones_like(betas_)),
+      lr_(at::full({}, options.lr, betas_.options())) {}
 
-void DeviceAdam::step(const at::Tensor& is_sound, double lr) {
+void DeviceAdam::set_lr(double lr) { lr_.fill_(lr); }
+
+void DeviceAdam::step(const at::Tensor& is_sound) {
   const at::NoGradGuard no_grad;
   std::vector<bool> reached;
   for (const at::Tensor& parameter : parameters_) reached.push_back(parameter.grad().defined());
@@ -37,7 +40,7 @@ void DeviceAdam::step(const at::Tensor& is_sound, double lr) {
     regroup();
   }
   for (const Group& group : groups_) {
-    if (reached_[group.members.front()]) update(group, is_sound, lr);
+    if (reached_[group.members.front()]) update(group, is_sound);
   }
 }
 
@@ -110,7 +113,7 @@ void DeviceAdam::add_views(Group& group) const {
 
 // A step that does not count has NaN in its gradients, which no factor of 0 removes: what they would go into is taken
 // in their place, and the move, 0 / 0 where no step has counted yet, is struck out.
-void DeviceAdam::update(const Group& group, const at::Tensor& is_sound, double lr) const {
+void DeviceAdam::update(const Group& group, const at::Tensor& is_sound) const {
   std::vector<at::Tensor> gradients;
   for (const at::Tensor& parameter : group.parameters) gradients.push_back(as_vector(gradient_of(parameter)));
   const at::Tensor g = at::cat(gradients).add_(at::cat(group.values), options_.weight_decay);
@@ -118,10 +121,11 @@ void DeviceAdam::update(const Group& group, const at::Tensor& is_sound, double l
   group.mean_square.lerp_(at::where(is_sound, g * g, group.mean_square), 1 - beta2);
   group.powers.mul_(at::where(is_sound, betas_, ones_));
   const at::Tensor correction = 1 - group.powers;
-  const at::Tensor root = (group.mean_square / correction[1]).sqrt_().add_(options_.eps).mul_(correction[0]);
+  // With the learning rate, and the sign of the move.
+  const at::Tensor root = (group.mean_square / correction[1]).sqrt_().add_(options_.eps).mul_(correction[0] / -lr_);
   at::Tensor move = group.move;
   at::div_out(move, group.mean, root).masked_fill_(at::logical_not(is_sound), 0);
-  at::_foreach_add_(group.parameters, group.moves, -lr);
+  at::_foreach_add_(group.parameters, group.moves);
 }
 
 }  // namespace rscvi

@@ -10,7 +10,7 @@
 namespace rscvi {
 namespace {
 
-at::Tensor fitting_loss(VaeImpl& model, const Minibatch& minibatch, const Noise& noise, double kl_weight,
+at::Tensor fitting_loss(VaeImpl& model, const Minibatch& minibatch, const Noise& noise, const KlWeight& kl_weight,
                         const ClassificationOptions& classification, RandomStream& random) {
   if (!has_classifier(model.options().type)) return labelled_loss(model, minibatch, noise, kl_weight, random);
   const at::Tensor loss = unlabelled_loss(model, minibatch, noise, kl_weight, random);

@@ -4,12 +4,12 @@
 
 namespace rscvi {
 
-at::Tensor labelled_loss(VaeImpl& model, const Minibatch& minibatch, const Noise& noise, double kl_weight,
+at::Tensor labelled_loss(VaeImpl& model, const Minibatch& minibatch, const Noise& noise, const KlWeight& kl_weight,
                          RandomStream& random, double free_bits) {
   return model.objective(model.loss_terms(minibatch, noise, random), kl_weight, free_bits).mean();
 }
 
-at::Tensor unlabelled_loss(VaeImpl& model, const Minibatch& minibatch, const Noise& noise, double kl_weight,
+at::Tensor unlabelled_loss(VaeImpl& model, const Minibatch& minibatch, const Noise& noise, const KlWeight& kl_weight,
                            RandomStream& random) {
   return model.objective(model.unlabelled_loss_terms(minibatch, noise, random), kl_weight).mean();
 }

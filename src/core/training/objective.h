@@ -7,11 +7,11 @@
 namespace rscvi {
 
 // The model's objective with labels taken as known, averaged over the minibatch's cells: a scalar.
-at::Tensor labelled_loss(VaeImpl& model, const Minibatch& minibatch, const Noise& noise, double kl_weight,
+at::Tensor labelled_loss(VaeImpl& model, const Minibatch& minibatch, const Noise& noise, const KlWeight& kl_weight,
                          RandomStream& random, double free_bits = 0);
 
 // The same without a look at the labels; models with a classifier alone.
-at::Tensor unlabelled_loss(VaeImpl& model, const Minibatch& minibatch, const Noise& noise, double kl_weight,
+at::Tensor unlabelled_loss(VaeImpl& model, const Minibatch& minibatch, const Noise& noise, const KlWeight& kl_weight,
                            RandomStream& random);
 
 // Mean of -ln q(y | x) over cells, from ln q(y | x), (B, K), and labels, (B). `double_softmax`: as 0.6.8, which takes

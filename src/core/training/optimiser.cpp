@@ -49,13 +49,18 @@ Optimiser::Optimiser(std::vector<at::Tensor> parameters, const OptimiserOptions&
   for (at::Tensor& parameter : parameters_) parameter.mutable_grad() = at::Tensor();
 }
 
+void Optimiser::set_lr(double lr) {
+  lr_ = lr;
+  for (ByOperators& part : by_operators_) part.adam.set_lr(part.lr * (lr_ / first_lr_));
+}
+
 void Optimiser::step(const at::Tensor& loss, const at::Tensor& is_sound) {
   loss.backward();
   const at::NoGradGuard no_grad;
   if (!by_operators_.empty()) {
     const at::Tensor sound = is_sound.defined() ? is_sound : at::ones({}, loss.options().dtype(at::kBool));
     for (ByOperators& part : by_operators_) {
-      if (!(part.is_own_rate && own_rates_rest_)) part.adam.step(sound, part.lr * (lr_ / first_lr_));
+      if (!(part.is_own_rate && own_rates_rest_)) part.adam.step(sound);
     }
     for (at::Tensor& parameter : parameters_) parameter.mutable_grad() = at::Tensor();
     return;

@@ -32,7 +32,7 @@ class Optimiser {
 
   // Of the parameters without one of their own, which change in the same proportion.
   double lr() const { return lr_; }
-  void set_lr(double lr) { lr_ = lr; }
+  void set_lr(double lr);
 
  private:
   struct Moments {

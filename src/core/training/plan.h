@@ -4,11 +4,14 @@
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
 
+#include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 
 #include "core/base/random.h"
 #include "core/data/device_cells.h"
+#include "core/model/kl_weight.h"
 #include "core/training/train_options.h"
 
 namespace rscvi {
@@ -22,6 +25,14 @@ struct MetricValues {
   double at(Metric metric) const;
 };
 
+// A loss in two parts: the first has all that depends on the cells, the second asks for the same operators whatever the
+// minibatch holds, and takes its chance from one stream. So it can be repeated without being called (repeated_steps.h).
+struct LossInParts {
+  std::function<Minibatch(const std::int64_t* cells, std::int64_t n_cells)> gather;
+  std::function<at::Tensor(const Minibatch&, const KlWeight& kl_weight)> loss;
+  RandomStream* random;
+};
+
 class Plan {
  public:
   virtual ~Plan() = default;
@@ -31,7 +42,10 @@ class Plan {
 
   // The loss of these cells (0-based), averaged over them: a scalar that records gradients. The trained part of the
   // module is in training mode.
-  virtual at::Tensor loss(const std::int64_t* cells, std::int64_t n_cells, double kl_weight) = 0;
+  virtual at::Tensor loss(const std::int64_t* cells, std::int64_t n_cells, const KlWeight& kl_weight) = 0;
+
+  // The same loss in parts, of plans where that can be; they live as long as the plan.
+  virtual std::optional<LossInParts> loss_in_parts() { return std::nullopt; }
 
   // After the last minibatch of an epoch; may leave the module in either mode.
   virtual void end_epoch() {}

@@ -59,12 +59,12 @@ Minibatch SemiSupervisedPlan::labelled_minibatch() {
   return gather(cells.data(), static_cast<std::int64_t>(cells.size()));
 }
 
-at::Tensor SemiSupervisedPlan::loss(const std::int64_t* cells, std::int64_t n_cells, double kl_weight) {
+at::Tensor SemiSupervisedPlan::loss(const std::int64_t* cells, std::int64_t n_cells, const KlWeight& kl_weight) {
   const Minibatch minibatch = gather(cells, n_cells);
   return options_.joint ? joint_loss(minibatch, kl_weight) : alternate_loss(minibatch, cells, kl_weight);
 }
 
-at::Tensor SemiSupervisedPlan::joint_loss(const Minibatch& minibatch, double kl_weight) {
+at::Tensor SemiSupervisedPlan::joint_loss(const Minibatch& minibatch, const KlWeight& kl_weight) {
   const at::Tensor loss = unlabelled_loss(*model_, minibatch, Noise(), kl_weight, random_);
   const at::Tensor classification =
       classification_loss(*model_, labelled_minibatch(), options_.classification.double_softmax, random_);
@@ -73,7 +73,7 @@ at::Tensor SemiSupervisedPlan::joint_loss(const Minibatch& minibatch, double kl_
 
 // Cells of the labelled set with their label, all others without.
 at::Tensor SemiSupervisedPlan::alternate_loss(const Minibatch& minibatch, const std::int64_t* cells,
-                                              double kl_weight) {
+                                              const KlWeight& kl_weight) {
   const c10::Device device = model_->device();
   const at::Tensor staged = staging_tensor({minibatch.size()}, at::kBool, device);
   std::int64_t n_known = 0;

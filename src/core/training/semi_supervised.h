@@ -28,14 +28,14 @@ class SemiSupervisedPlan final : public VaePlan {
   SemiSupervisedPlan(Vae model, std::shared_ptr<const Dataset> dataset, const TrainOptions& options,
                      const RandomStream& random);
 
-  at::Tensor loss(const std::int64_t* cells, std::int64_t n_cells, double kl_weight) override;
+  at::Tensor loss(const std::int64_t* cells, std::int64_t n_cells, const KlWeight& kl_weight) override;
 
   // Fits the classifier alone, the rest of the model being in evaluation mode.
   void end_epoch() override;
 
  private:
-  at::Tensor joint_loss(const Minibatch& minibatch, double kl_weight);
-  at::Tensor alternate_loss(const Minibatch& minibatch, const std::int64_t* cells, double kl_weight);
+  at::Tensor joint_loss(const Minibatch& minibatch, const KlWeight& kl_weight);
+  at::Tensor alternate_loss(const Minibatch& minibatch, const std::int64_t* cells, const KlWeight& kl_weight);
   Minibatch labelled_minibatch();
 
   SemiSupervisedOptions options_;

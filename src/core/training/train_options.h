@@ -116,6 +116,9 @@ struct TrainOptions {
   // Counts that take up to so many bytes, 8 an entry that is stored, are kept on the module's device as a whole
   // (data/device_cells.h); others are sent minibatch by minibatch. Default: largest_on_gpu there, 0 on the CPU.
   std::optional<std::int64_t> largest_on_device;
+  // true: with deferred checks, steps of plans whose loss comes in parts (plan.h) are recorded and repeated
+  // (repeated_steps.h); DeviceError on a GPU for which rscvi was built without CUDA graphs. Other plans' are called.
+  bool step_graph = false;
 };
 
 constexpr std::int64_t largest_on_gpu = std::int64_t{4} << 30;

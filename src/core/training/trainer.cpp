@@ -12,6 +12,7 @@
 #include "core/model/state.h"
 #include "core/training/deferred_losses.h"
 #include "core/training/optimiser.h"
+#include "core/training/repeated_steps.h"
 #include "core/training/trainable.h"
 #include "core/training/vae_plan.h"
 
@@ -33,8 +34,8 @@ std::vector<Optimiser::OwnRate> own_rates(torch::nn::Module& module, const Train
   return {};
 }
 
-bool are_on_gpu(const std::vector<at::Tensor>& parameters) {
-  return !parameters.empty() && !parameters.front().device().is_cpu();
+c10::Device device_of(const std::vector<at::Tensor>& parameters) {
+  return parameters.empty() ? c10::Device(c10::kCPU) : parameters.front().device();
 }
 
 // The state of one call of train().
@@ -51,7 +52,8 @@ class Run {
         monitor_(monitor),
         trainable_(module_, options.trained),
         optimiser_(trainable_.parameters(), options.optimiser, own_rates(*module_, options)),
-        checks_are_deferred_(options.deferred_checks.value_or(are_on_gpu(trainable_.parameters()))) {
+        checks_are_deferred_(options.deferred_checks.value_or(!device_of(trainable_.parameters()).is_cpu())) {
+    if (options.step_graph && checks_are_deferred_) repeat_steps();
     if (options.early_stopping) early_stopping_.emplace(*options.early_stopping);
     for (const auto& set : options.monitored) {
       for (const Metric metric : options.metrics) result_.metric_names.push_back(name_of(metric) + "_" + set.name);
@@ -95,6 +97,14 @@ class Run {
   }
 
  private:
+  void repeat_steps() {
+    loss_in_parts_ = plan_.loss_in_parts();
+    if (!loss_in_parts_) return;
+    const c10::Device device = device_of(trainable_.parameters());
+    repeated_.emplace(make_step_graph(device, *loss_in_parts_->random), options_.batch_size);
+    kl_weight_ = at::zeros({}, at::TensorOptions(at::kFloat).device(device));
+  }
+
   void set_scheduled_lr(std::int64_t epoch) {
     optimiser_.set_lr(scheduled_lr(options_.lr_schedule, options_.optimiser.lr, epoch, options_.n_epochs));
   }
@@ -125,20 +135,44 @@ class Run {
   // A minibatch without a finite loss is not stepped on: its gradients would spoil every weight for good.
   void step(const std::int64_t* cells, std::int64_t size, double kl_weight) {
     const PrecisionScope scope(options_.precision);
-    const at::Tensor loss = plan_.loss(cells, size, kl_weight);
     ++result_.iterations;
-    optimiser_.let_own_rates_rest(result_.iterations <= options_.fixed_dispersion_iterations);
+    const bool own_rates_rest = result_.iterations <= options_.fixed_dispersion_iterations;
+    if (repeated_) {
+      deferred_.add(repeated_step(cells, size, kl_weight, own_rates_rest), size);
+      return;
+    }
+    optimiser_.let_own_rates_rest(own_rates_rest);
+    const at::Tensor loss = plan_.loss(cells, size, kl_weight);
     if (checks_are_deferred_) {
-      deferred_.add(loss.detach(), size);
-      optimiser_.step(loss, loss.detach().abs() < infinity);
-      trainable_.restore_frozen_columns();
+      deferred_.add(take_step_unseen(loss), size);
       return;
     }
     const double value = loss.item<double>();
     look_at(value, size);
-    if (!std::isfinite(value)) return;
-    optimiser_.step(loss);
+    if (std::isfinite(value)) take_step(loss);
+  }
+
+  // What differs between steps lies in the minibatch, the weight's place and the optimiser's learning rate; steps before
+  // and after dispersions begin to learn are of two kinds.
+  at::Tensor repeated_step(const std::int64_t* cells, std::int64_t size, double kl_weight, bool own_rates_rest) {
+    const Minibatch minibatch = loss_in_parts_->gather(cells, size);
+    kl_weight_.fill_(kl_weight);
+    const int kind = own_rates_rest ? 1 : 0;
+    return (*repeated_)(minibatch, kind, [this, own_rates_rest](const Minibatch& place) {
+      optimiser_.let_own_rates_rest(own_rates_rest);
+      return take_step_unseen(loss_in_parts_->loss(place, kl_weight_));
+    });
+  }
+
+  void take_step(const at::Tensor& loss, const at::Tensor& is_sound = {}) {
+    optimiser_.step(loss, is_sound);
     trainable_.restore_frozen_columns();
+  }
+
+  // One that does nothing if the loss is not finite, which the host does not look at; gives the loss.
+  at::Tensor take_step_unseen(const at::Tensor& loss) {
+    take_step(loss, loss.detach().abs() < infinity);
+    return loss.detach();
   }
 
   void look_at(double loss, std::int64_t size) {
@@ -257,6 +291,10 @@ class Run {
   double best_value_ = infinity;
   bool checks_are_deferred_;
   DeferredLosses deferred_;
+  // Where steps are repeated:
+  std::optional<LossInParts> loss_in_parts_;
+  std::optional<RepeatedSteps> repeated_;
+  at::Tensor kl_weight_;  // of the next step
   double loss_sum_ = 0, cells_seen_ = 0;  // of this epoch, where the loss was finite
   std::int64_t nans_in_a_row_ = 0;
   TrainResult result_;

@@ -22,13 +22,22 @@ class UnsupervisedPlan final : public VaePlan {
         without_labels_(options.without_labels),
         free_bits_(options.free_bits) {}
 
-  at::Tensor loss(const std::int64_t* cells, std::int64_t n_cells, double kl_weight) override {
-    const Minibatch minibatch = gather(cells, n_cells);
+  at::Tensor loss(const std::int64_t* cells, std::int64_t n_cells, const KlWeight& kl_weight) override {
+    return loss_of(gather(cells, n_cells), kl_weight);
+  }
+
+  std::optional<LossInParts> loss_in_parts() override {
+    const auto gathered = [this](const std::int64_t* cells, std::int64_t n_cells) { return gather(cells, n_cells); };
+    const auto loss = [this](const Minibatch& cells, const KlWeight& kl_weight) { return loss_of(cells, kl_weight); };
+    return LossInParts{gathered, loss, &random_};
+  }
+
+ private:
+  at::Tensor loss_of(const Minibatch& minibatch, const KlWeight& kl_weight) {
     if (without_labels_) return unlabelled_loss(*model_, minibatch, Noise(), kl_weight, random_);
     return labelled_loss(*model_, minibatch, Noise(), kl_weight, random_, free_bits_);
   }
 
- private:
   RandomStream random_;
   bool without_labels_;
   double free_bits_;

@@ -114,16 +114,19 @@ TEST_CASE("device path: losses, metrics and weights within 1e-4 of the CPU's way
   }
 }
 
-TEST_CASE("device path: the host reads no value within an epoch, whatever is trained") {
+TEST_CASE("device path: the host reads no value within an epoch, whatever is trained, steps repeated or called") {
   const Toy toy = data_with_covariates();
   for (const Kind kind : every_kind) {
     CAPTURE(static_cast<int>(kind));
-    const auto reads = [&](std::int64_t batch_size) {
+    const auto reads = [&](std::int64_t batch_size, bool step_graph) {
       TrainOptions options = as_on_gpu(training_options(kind));
       options.batch_size = batch_size;
+      options.step_graph = step_graph;
       return host_reads([&] { train_on(toy, kind, options); });
     };
-    CHECK(reads(20) == reads(5));  // 2 and 8 steps an epoch
+    for (const bool step_graph : {false, true}) {
+      CHECK(reads(20, step_graph) == reads(5, step_graph));  // 2 and 8 steps an epoch
+    }
   }
 }
 
