@@ -185,7 +185,7 @@ setGeneric("get_sample_scale", signature = "post",
 #' @rdname fitted-posterior
 #' @export
 setGeneric("posterior", signature = "object",
-    function(object, name = "SCVI", set = c("all", "train_set", "test_set", "validation_set"))
+    function(object, name = NULL, set = c("all", "train_set", "test_set", "validation_set"))
         standardGeneric("posterior"))
 
 #' @rdname runSCVI

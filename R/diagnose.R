@@ -61,7 +61,7 @@
 #'   (indices, a mask or names). `NULL`: as the model's last [train()] split them (the test set, or without one the
 #'   validation set), which [saveRDS()] keeps and [save_posterior()] does not.
 #' @param history of a posterior: `NULL`, or a data.frame as [history()] gives it.
-#' @param name of the fit in a `SingleCellExperiment`, as it was given to [runSCVI()].
+#' @param name of the fit in a `SingleCellExperiment`, see [posterior()].
 #' @param n_cells number of cells of each set, at random, to take likelihoods of. Draws of counts look at up to 300
 #'   cells, and the latent space and the library at up to 3,000 of `indices(post)`; the null model is fitted to up to
 #'   20,000.
@@ -114,13 +114,15 @@ setMethod("diagnose", "Trainer", function(x, n_cells = 300, n_mc_samples = 50, s
 
 #' @rdname diagnose
 #' @export
-setMethod("diagnose", "ANY", function(x, name = "SCVI", n_cells = 300, n_mc_samples = 50, seed = NULL) {
+setMethod("diagnose", "ANY", function(x, name = NULL, n_cells = 300, n_mc_samples = 50, seed = NULL) {
     if (!is_summarized(x)) {
         abort_rscvi(c("{.arg x} must be a {.cls Posterior}, a trainer, or a {.cls SingleCellExperiment} that
             {.fn runSCVI} returned, not {describe_value(x)}.",
             i = if (methods::is(x, "SCVIEnsemble")) "Ask each of its {.fn posteriors}."))
     }
-    fit <- stored_fit(as_single_cell(x), name, "x")
+    x <- as_single_cell(x)
+    name <- resolve_fit_name(x, name)
+    fit <- stored_fit(x, name, "x")
     post <- posterior(x, name)
     set <- as.character(SingleCellExperiment::int_colData(x)[[fit_key(name)]]$set)
     # Of semi-supervised training: it goes through all cells, labelled or not.

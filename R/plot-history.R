@@ -6,7 +6,7 @@
 #'   [runSCANVI()] returned.
 #' @param metric `"loss"` (mean of the training loss over an epoch), or a metric that was recorded for sets of cells:
 #'   `"elbo"`, `"reconstruction_error"`. `NULL`: `"elbo"` if it was recorded, else `"loss"`.
-#' @param name of the fit in a `SingleCellExperiment`, as it was given to [runSCVI()].
+#' @param name of the fit in a `SingleCellExperiment`, see [posterior()].
 #' @return A ggplot of the metric, in nats per cell, by epoch, one line for each set of cells. Smaller is better. Epoch
 #'   0, before training, is left out, as it would flatten the rest.
 #' @section Errors: `rscvi_not_trained` before training, `rscvi_no_fit` if there is no fit of that name;
@@ -21,7 +21,7 @@
 #' sce <- runSCVI(example_pbmc(), batch = "batch", n_epochs = 4, n_hidden = 16, frequency = 1, seed = 1)
 #' plot_history(sce)
 #' @export
-plot_history <- function(trainer, metric = NULL, name = "SCVI") {
+plot_history <- function(trainer, metric = NULL, name = NULL) {
     curve <- history(trainer, name = name)
     if (is.null(curve)) {
         abort_rscvi(c("This trainer has not been trained.", i = "Use {.fn train}."), class = "not_trained")

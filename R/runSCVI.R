@@ -21,8 +21,8 @@
 #'   [recommended_defaults].
 #' @param verbose show progress, and at the end in one line what [diagnose()] thinks of the fit; `NULL`: in interactive
 #'   sessions, but not while knitting.
-#' @param ... further arguments of [VAE()], [UnsupervisedTrainer()] and [train()], such as `reconstruction_loss = "zinb"`,
-#'   `train_size = 0.8` or `lr = 2e-3`; for the generic, those of the methods.
+#' @param ... further arguments of [VAE()], [UnsupervisedTrainer()] and [train()], such as
+#'   `reconstruction_loss = "zinb"`, `train_size = 0.8` or `lr = 2e-3`; for the generic, those of the methods.
 #' @return `x`, a `SingleCellExperiment`, with `reducedDim(x, name)`: a matrix of cells x n_latent.
 #' @section Errors: those of [GeneExpressionDataset()], [VAE()], [UnsupervisedTrainer()] and [train()].
 #' @section Defaults: the set that is [recommended_defaults].
@@ -67,7 +67,8 @@ as_single_cell <- function(x, arg = "x") {
     abort_rscvi(c(
         "{.arg {arg}} must be a {.cls SingleCellExperiment}, not {describe_value(x)}.",
         i = if (inherits(x, "Seurat")) "For a Seurat object: {.fn GeneExpressionDataset}, {.fn VAE} and {.fn train}."
-        else "For a matrix: {.code SingleCellExperiment(list(counts = x))}, or {.fn GeneExpressionDataset} and {.fn VAE}."
+        else "For a matrix: {.code SingleCellExperiment(list(counts = x))}, or
+            {.fn GeneExpressionDataset} and {.fn VAE}."
     ))
 }
 
@@ -137,8 +138,10 @@ fingerprint <- function(model) fingerprint_cpp(model@state$weights)
 
 #' The fitted posterior of a SingleCellExperiment
 #'
-#' @param object a `SingleCellExperiment` that [runSCVI()] returned. It may have been subset by cells since.
-#' @param name the name that was given to [runSCVI()].
+#' @param object a `SingleCellExperiment` that [runSCVI()] or [runSCANVI()] returned. It may have been subset by cells
+#'   since.
+#' @param name the name that was given to [runSCVI()] or [runSCANVI()]. `NULL`: `"SCVI"`, or if there is no fit of that
+#'   name, the only one that there is.
 #' @param set which cells: `"all"`, or those of one set of the split.
 #' @return A [Posterior()] of the fitted model and the cells of `object`, with the batches, labels and library prior of
 #'   training.
@@ -154,10 +157,11 @@ NULL
 
 #' @rdname fitted-posterior
 #' @export
-setMethod("posterior", "ANY", function(object, name = "SCVI",
+setMethod("posterior", "ANY", function(object, name = NULL,
                                        set = c("all", "train_set", "test_set", "validation_set")) {
     object <- as_single_cell(object, "object")
     set <- check_choice(set[1L], "set", c("all", "train_set", "test_set", "validation_set"))
+    name <- resolve_fit_name(object, name)
     fit <- stored_fit(object, name)
     columns <- SingleCellExperiment::int_colData(object)[[fit_key(name)]]
     strangers <- sum(columns$fit != fit$fit)
@@ -171,13 +175,23 @@ setMethod("posterior", "ANY", function(object, name = "SCVI",
         use_cuda = fit$options$use_cuda, data_loader_kwargs = list(batch_size = fit$options$batch_size))
 })
 
+names_of_fits <- function(object) {
+    keys <- names(SingleCellExperiment::int_metadata(object))
+    sub("^rscvi_", "", keys[startsWith(keys, "rscvi_")])
+}
+
+# Where no name is given, that of runSCVI()'s fit, or of the only one.
+resolve_fit_name <- function(object, name) {
+    if (!is.null(name)) return(check_string(name, "name"))
+    there <- names_of_fits(object)
+    if (length(there) == 1L) there else "SCVI"
+}
+
 # What store_fit() kept under this name.
 stored_fit <- function(object, name, arg = "object") {
-    check_string(name, "name")
     fit <- SingleCellExperiment::int_metadata(object)[[fit_key(name)]]
     if (is.null(fit)) {
-        keys <- names(SingleCellExperiment::int_metadata(object))
-        there <- sub("^rscvi_", "", keys[startsWith(keys, "rscvi_")])
+        there <- names_of_fits(object)
         abort_rscvi(c("{.arg {arg}} holds no fit of the {.arg name} {.val {name}}.",
             i = if (length(there)) "It has {.val {there}}." else "Make one with {.fn runSCVI}."), class = "no_fit")
     }
@@ -195,8 +209,8 @@ refit_dataset <- function(object, fit, columns) {
             i = "Ask for the posterior before subsetting genes."), class = "model_mismatch")
     }
     if (is.null(fit$row_names) && nrow(object) != fit$n_rows) {
-        abort_rscvi(c("{.arg object} had {fit$n_rows} genes when the model was trained and has {nrow(object)} now: without
-            row names it is not known which are which.",
+        abort_rscvi(c("{.arg object} had {fit$n_rows} genes when the model was trained and has {nrow(object)} now:
+            without row names it is not known which are which.",
             i = "Ask for the posterior before subsetting genes, or give {.arg x} row names before training."),
         class = "model_mismatch")
     }

@@ -23,6 +23,12 @@ test_that("every cell gets a place, a label and how sure it is", {
     expect_identical(done$known, sce$known)
     post <- posterior(done, "SCANVI")
     expect_s4_class(model(post), "SCANVI")
+    # The only fit there is needs no name; with one of runSCVI() beside it, that is meant.
+    expect_identical(posterior(done)@model, post@model)
+    expect_identical(history(done), history(done, name = "SCANVI"))
+    both <- runSCVI(done, n_epochs = 1, n_hidden = 4, seed = 1)
+    expect_s4_class(model(posterior(both)), "VAE")
+    expect_s4_class(model(posterior(both, "SCANVI")), "SCANVI")
     predictions <- transfer_labels(post)
     expect_identical(predictions$prediction, done$scanvi_label)
     expect_identical(predictions$probability, done$scanvi_probability)
@@ -97,7 +103,7 @@ test_that("arguments that are handed on are checked before they are looked at", 
     refuse("batch_size", data_loader_kwargs = list(batch_size = 0))
     # Several names for what is not known.
     sce$type <- rep(c("T", "B", "?", "unknown"), 6)
-    out <- runSCANVI(sce, labels = "type", unlabeled = c("?", "unknown"), n_epochs = 1, n_epochs_scanvi = 1, n_hidden = 8,
-        n_latent = 2, seed = 1)
+    out <- runSCANVI(sce, labels = "type", unlabeled = c("?", "unknown"), n_epochs = 1, n_epochs_scanvi = 1,
+        n_hidden = 8, n_latent = 2, seed = 1)
     expect_identical(levels(out$scanvi_label), c("B", "T"))
 })
