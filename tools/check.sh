@@ -1,5 +1,6 @@
 #!/bin/sh
-# R CMD check on the package as a user would get it: a tarball built from the project's files, checked without the manual.
+# R CMD check on the package as a user would get it: a tarball built from the project's files, checked without the
+# manual.
 #
 #   sh tools/check.sh [more arguments for R CMD check, such as --no-tests]
 #
@@ -20,6 +21,7 @@ tar -C "$root" -c -f - -T "$place/files" | tar -C "$place/rscvi" -x -f - || exit
 cd "$place" || exit 1
 MAKEFLAGS="-j$(jobs_to_run)"
 export MAKEFLAGS
+use_compiler_cache
 
 # What the vignette cannot do without. R CMD build compiles the package once more to run it.
 can_build_vignettes() {

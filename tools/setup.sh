@@ -3,8 +3,8 @@
 #
 #   sh tools/setup.sh
 #
-# Debian or Ubuntu, as root or through sudo: installs the missing packages with apt. Anywhere else, and without the rights
-# to install: names what is missing and how to get it, and changes nothing.
+# Debian or Ubuntu, as root or through sudo: installs the missing packages with apt. Anywhere else, and without the
+# rights to install: names what is missing and how to get it, and changes nothing.
 #
 # Environment:
 #   LIBTORCH_HOME     a LibTorch to use in place of the one that configure would find
@@ -16,7 +16,7 @@ cd "$root" || exit 1
 
 # What the build needs, and what only the tests, the demo, the vignette or speed need. Names are Debian's.
 BUILD_DEBS="r-base-dev g++ make"
-EXTRA_DEBS="cmake doctest-dev libopenblas0-openmp pandoc"
+EXTRA_DEBS="cmake ccache doctest-dev libopenblas0-openmp pandoc"
 TORCH_DEB=libtorch-dev
 
 apt_log=build/apt.log
@@ -223,7 +223,9 @@ report_missing() {
   debs=
   if is_debian; then choose_debs; fi
   [ -z "$debs" ] || say "  apt-get install $debs"
-  if [ -n "$build_tools" ] && [ -z "$debs" ]; then say "  R 4.2 or newer, a C++17 compiler and GNU make, from your system's packages"; fi
+  if [ -n "$build_tools" ] && [ -z "$debs" ]; then
+    say "  R 4.2 or newer, a C++17 compiler and GNU make, from your system's packages"
+  fi
   if [ -n "$extra_tools" ] && ! is_debian; then say "  from your system's packages, too:$extra_tools"; fi
   how_to_get_r_packages
   case " $debs " in *" $TORCH_DEB "*) ;; *) how_to_get_libtorch ;; esac
@@ -274,8 +276,8 @@ fingerprint() {
   } | cksum
 }
 
-# Whether the C++ side still finds the LibTorch that it was linked with. Loading all of rscvi would take three times as long,
-# and its R packages have been looked for already.
+# Whether the C++ side still finds the LibTorch that it was linked with. Loading all of rscvi would take three times as
+# long, and its R packages have been looked for already.
 links() { Rscript --vanilla -e "dyn.load('$library/rscvi/libs/rscvi.so')" >/dev/null 2>&1; }
 
 up_to_date() {
@@ -287,6 +289,7 @@ install_rscvi() {
   step "Building rscvi with $(jobs_to_run) jobs (some minutes), to install in $library"
   print=$(fingerprint)
   started=$(now)
+  use_compiler_cache
   if ! MAKEFLAGS="-j$(jobs_to_run)" R CMD INSTALL --preclean --clean --no-multiarch --library="$library" .; then
     warn ""
     warn "rscvi could not be built; the first error is above."
@@ -305,7 +308,9 @@ choose_blas
 if ! build_can_start; then
   warn "rscvi cannot be built here yet. Missing:"
   report_missing >&2
-  if is_debian && ! find_root; then warn "This script installs them itself when run as root or by somebody with sudo."; fi
+  if is_debian && ! find_root; then
+    warn "This script installs them itself when run as root or by somebody with sudo."
+  fi
   exit 1
 fi
 if ! nothing_missing; then
