@@ -38,8 +38,8 @@ LDVAE <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent =
         list(use_batch_norm = check_flag(use_batch_norm, "use_batch_norm"), bias = check_flag(bias, "bias"))
     )
     if (options$dispersion == "gene-cell") {
-        abort_rscvi(c("{.arg dispersion} must be {.val gene}, {.val gene-batch} or {.val gene-label} for {.fn LDVAE}, not
-            {.val gene-cell}.", i = "A dispersion for each cell is an output of the decoder of {.fn VAE}."))
+        abort_rscvi(c("{.arg dispersion} must be {.val gene}, {.val gene-batch} or {.val gene-label} for {.fn LDVAE},
+            not {.val gene-cell}.", i = "A dispersion for each cell is an output of the decoder of {.fn VAE}."))
     }
     new_model("LDVAE", options, size$names, resolve_seed(seed), size$dataset)
 }

@@ -130,7 +130,8 @@ size_items <- function(x, most = 6L) {
 cat_items <- function(heading, items) {
     items <- chartr(" ", "\r", paste0(items, rep(c(",", ""), c(length(items) - 1L, 1L))))
     lines <- strwrap(paste(items, collapse = " "), width = getOption("width") - nchar(heading))
-    cat(paste0(c(heading, rep(strrep(" ", nchar(heading)), length(lines) - 1L)), chartr("\r", " ", lines), "\n"), sep = "")
+    cat(paste0(c(heading, rep(strrep(" ", nchar(heading)), length(lines) - 1L)), chartr("\r", " ", lines), "\n"),
+        sep = "")
 }
 
 #' What a posterior holds

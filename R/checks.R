@@ -75,7 +75,8 @@ check_indices <- function(x, arg, n, names = NULL, allow_duplicates = TRUE) {
     if (is.character(x)) {
         found <- match(x, names)
         if (anyNA(found)) {
-            abort_rscvi("{.arg {arg}} holds {sum(is.na(found))} name{?s} that {?does/do} not exist: {.val {utils::head(x[is.na(found)], 5)}}.")
+            abort_rscvi("{.arg {arg}} holds {sum(is.na(found))} name{?s} that {?does/do} not exist:
+                {.val {utils::head(x[is.na(found)], 5)}}.")
         }
         x <- found
     }

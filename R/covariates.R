@@ -59,7 +59,8 @@ check_covariate <- function(x, name) {
     }
     n_levels <- length(unique(x))
     if (n_levels > 10L && n_levels > length(x) / 2) {
-        warn_rscvi("Covariate {.val {name}} has {n_levels} levels in {length(x)} cells: a model can learn little of them.",
+        warn_rscvi("Covariate {.val {name}} has {n_levels} levels in {length(x)} cells: a model can learn little of
+            them.",
             class = "many_levels")
     }
     if (is.factor(x)) return(factor(unname(x), levels = levels(x)[levels(x) %in% x]))

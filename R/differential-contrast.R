@@ -145,7 +145,8 @@ n_interval_pairs <- 10000L
 plan_contrast <- function(settings, batch1, batch2, n1, n2, seed) {
     if (length(batch1) && length(batch2) && !setequal(batch1, batch2) && length(intersect(batch1, batch2))) {
         warn_rscvi(c("The populations were sampled in different batches that overlap.",
-            i = "Samples are paired across batches; give the same batches, or disjoint ones."), class = "batches_overlap")
+            i = "Samples are paired across batches; give the same batches, or disjoint ones."),
+        class = "batches_overlap")
     }
     strata <- core(strata_cpp(batch1, batch2, n1, n2))
     no_pairs <- list(first = integer(0), second = integer(0))

@@ -68,13 +68,15 @@ check_decoded_batches <- function(batchid, arg, use_observed_batches, post) {
 
 check_n_samples <- function(n_samples, n_samples_per_cell, n_cells, n_batches) {
     if (!is.null(n_samples) && !is.null(n_samples_per_cell)) {
-        warn_rscvi("{.arg n_samples_per_cell} is ignored because {.arg n_samples} is given.", class = "ignored_argument")
+        warn_rscvi("{.arg n_samples_per_cell} is ignored because {.arg n_samples} is given.",
+            class = "ignored_argument")
     }
     if (is.null(n_samples)) {
         n_samples <- if (is.null(n_samples_per_cell)) 5000L else {
             each <- check_count(n_samples_per_cell, "n_samples_per_cell", lower = 1L)
             if (as.numeric(each) * n_cells > .Machine$integer.max) {
-                abort_rscvi("{.arg n_samples_per_cell} is {each}: of {n_cells} cells, more samples than can be handled.")
+                abort_rscvi("{.arg n_samples_per_cell} is {each}: of {n_cells} cells, more samples than can be
+                    handled.")
             }
             each * n_cells
         }

@@ -6,10 +6,13 @@ check_output_file <- function(output_file, save_dir, filename) {
     check_string(save_dir, "save_dir")
     check_string(filename, "filename")
     if (!nzchar(filename) || grepl("[/\\\\]", filename)) {
-        abort_rscvi("{.arg filename} must not be empty or have a slash, as {.val {filename}}; {.arg save_dir} is the folder.")
+        abort_rscvi("{.arg filename} must not be empty or have a slash, as {.val {filename}}; {.arg save_dir} is the
+            folder.")
     }
     if (!dir.exists(save_dir)) abort_rscvi("{.arg save_dir} is {.path {save_dir}}, which is no directory.")
-    if (file.access(save_dir, 2L) != 0L) abort_rscvi("{.arg save_dir} is {.path {save_dir}}, which cannot be written to.")
+    if (file.access(save_dir, 2L) != 0L) {
+        abort_rscvi("{.arg save_dir} is {.path {save_dir}}, which cannot be written to.")
+    }
     if (!requireNamespace("openxlsx", quietly = TRUE)) {
         abort_rscvi(c("{.code output_file = TRUE} needs the package openxlsx, which is not installed.",
             i = "Install it, or write the tables with {.fn write.csv}."), class = "missing_package")
@@ -28,7 +31,8 @@ write_cluster_xlsx <- function(tables, file) {
     # What was computed is not lost with a full disk: the error carries it.
     if (!suppressWarnings(file.copy(unfinished, file, overwrite = TRUE))) {
         abort_rscvi(c("The tables cannot be written to {.path {file}}.",
-            i = "They are the element {.field tables} of this error: {.code tryCatch(..., rscvi_unwritable_file = function(e) e$tables)}."),
+            i = "They are the element {.field tables} of this error:
+                 {.code tryCatch(..., rscvi_unwritable_file = function(e) e$tables)}."),
             class = "unwritable_file", tables = tables)
     }
 }

@@ -1,7 +1,7 @@
 # The way into the core: whatever in the glue can fail is called through core().
 
-# Runs a call of the glue, with the threads that are due; an exception of the core becomes an rscvi error of the matching
-# class.
+# Runs a call of the glue, with the threads that are due; an exception of the core becomes an rscvi error of the
+# matching class.
 core <- function(expr) {
     tryCatch(with_threads(expr), "C++Error" = function(e) {
         text <- conditionMessage(e)

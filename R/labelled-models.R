@@ -51,7 +51,8 @@ SCANVI <- function(n_input, n_batch = 0, n_labels = 0, n_hidden = 128, n_latent 
         dispersion_start = dispersion_start, library_start = library_start, normalisation = normalisation,
         scale_start = scale_start)
     if (options$dispersion == "gene-label") {
-        abort_rscvi(c("{.arg dispersion} must not be {.val gene-label} for {.fn SCANVI}: its decoder does not see labels.",
+        abort_rscvi(c("{.arg dispersion} must not be {.val gene-label} for {.fn SCANVI}: its decoder does not see
+            labels.",
             i = "{.fn VAEC} has dispersions by label."))
     }
     check_flag(use_labels_groups, "use_labels_groups")

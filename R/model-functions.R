@@ -101,7 +101,8 @@ shape_noise <- function(x, shape, arg) {
     fits <- identical(as.numeric(given), as.numeric(shape)) ||
         (shape[length(shape)] == 1 && identical(as.numeric(given), as.numeric(shape[-length(shape)])))
     if (!is.numeric(x) || anyNA(x) || !fits) {
-        abort_rscvi("{.arg {arg}} must hold {paste(shape, collapse = ' x ')} numbers, not {paste(given, collapse = ' x ')}.")
+        abort_rscvi("{.arg {arg}} must hold {paste(shape, collapse = ' x ')} numbers, not
+            {paste(given, collapse = ' x ')}.")
     }
     array(as.numeric(x), dim = shape)
 }
@@ -245,8 +246,11 @@ fit_minibatches <- function(model, minibatches, kl_weight = 1, lr = 1e-3, eps = 
     noise <- vector("list", length(minibatches))
     for (k in seq_along(minibatches)) {
         given <- minibatches[[k]]
-        unknown <- setdiff(names(given), c("x", "local_l_mean", "local_l_var", "batch_index", "y", "covariates", "noise"))
-        if (length(unknown)) abort_rscvi("Minibatch {k} of {.arg minibatches} has unknown element{?s} {.field {unknown}}.")
+        unknown <- setdiff(names(given),
+            c("x", "local_l_mean", "local_l_var", "batch_index", "y", "covariates", "noise"))
+        if (length(unknown)) {
+            abort_rscvi("Minibatch {k} of {.arg minibatches} has unknown element{?s} {.field {unknown}}.")
+        }
         checked <- tryCatch(
             list(cells = check_cells(given[setdiff(names(given), "noise")], model, for_loss = TRUE),
                 noise = check_loss_noise(given$noise, nrow(given$x), model, labelled = !has_classifier(model))),

@@ -19,10 +19,10 @@
 #' \deqn{\theta_g = \frac{\sum_i \mu_{ig}^2}{\sum_i [(x_{ig} - \mu_{ig})^2 - x_{ig}]},\quad \mu_{ig} = N_i p_g,}
 #' with \eqn{N_i} the number of counts of cell i and \eqn{p_g} the gene's share of all counts: what makes the variance
 #' of a negative binomial, \eqn{\mu + \mu^2 / \theta}, that of the data. \eqn{\ln\theta} is kept in \eqn{[-7, 5]}; a
-#' gene that varies no more than a Poisson variable starts at 5. With `"gene-batch"` and `"gene-label"` the sums are over the
-#' cells of a batch or label, and a gene without counts there takes its value among all cells. The other weights are
-#' those that the same `seed` gives without these options. They need a data set for `n_input`; a model that sees
-#' its test cells nowhere is made for a data set of the training cells alone.
+#' gene that varies no more than a Poisson variable starts at 5. With `"gene-batch"` and `"gene-label"` the sums are
+#' over the cells of a batch or label, and a gene without counts there takes its value among all cells. The other
+#' weights are those that the same `seed` gives without these options. They need a data set for `n_input`; a model that
+#' sees its test cells nowhere is made for a data set of the training cells alone.
 #'
 #' @param n_input number of genes; or a [GeneExpressionDataset()], from which `n_input`, `n_batch` and `n_labels` are
 #'   then taken.

@@ -41,8 +41,8 @@ NULL
 check_classifies <- function(post) {
     if (has_classifier(post@model) || is_classifier(post@model)) return(invisible(post))
     abort_rscvi(c("A {.cls {class(post@model)}} predicts no labels.",
-        i = "It takes a model with a classifier, such as {.fn SCANVI}. For a latent space see {.fn clustering_scores} and
-             {.fn knn_purity}."), class = "no_classifier")
+        i = "It takes a model with a classifier, such as {.fn SCANVI}. For a latent space see {.fn clustering_scores}
+             and {.fn knn_purity}."), class = "no_classifier")
 }
 
 label_probabilities <- function(post) {

@@ -26,7 +26,8 @@ bar_progress <- function(n_epochs) {
     owner <- new.env()
     id <- cli::cli_progress_bar(
         total = n_epochs, .envir = owner, clear = FALSE,
-        format = "Training {cli::pb_bar} {cli::pb_current}/{cli::pb_total} epochs | {cli::pb_status} | ETA {cli::pb_eta}",
+        format =
+            "Training {cli::pb_bar} {cli::pb_current}/{cli::pb_total} epochs | {cli::pb_status} | ETA {cli::pb_eta}",
         format_done = "Trained {owner$epoch} epoch{?s} in {cli::pb_elapsed} | {owner$loss}"
     )
     owner$epoch <- 0L

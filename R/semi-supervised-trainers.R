@@ -89,7 +89,9 @@ AlternateSemiSupervisedTrainer <- function(model, gene_dataset, ...) {
 }
 
 split_labelled <- function(dataset, n_per_label, seed) {
-    if (!identical(n_per_label, Inf)) n_per_label <- check_count(n_per_label, "n_labelled_samples_per_class", lower = 1L)
+    if (!identical(n_per_label, Inf)) {
+        n_per_label <- check_count(n_per_label, "n_labelled_samples_per_class", lower = 1L)
+    }
     y <- labels(dataset)
     # Split by a random order of all cells, so that which are chosen of a label does not depend on the other labels.
     order <- with_r_seed(seed, sample.int(nb_cells(dataset)))

@@ -1,5 +1,5 @@
-# How well the labels of unlabelled cells are told: runSCANVI(), its classifier alone, 5 nearest neighbours in the latent
-# space of its VAE, and multinomial logistic regression on log-normalised counts (ridge, glmnet, if it is there).
+# How well the labels of unlabelled cells are told: runSCANVI(), its classifier alone, 5 nearest neighbours in the
+# latent space of its VAE, and multinomial logistic regression on log-normalised counts (ridge, glmnet, if it is there).
 # ANNOTATION.md has the results.
 #
 #   Rscript bench/annotation.R FOLDER EPOCHS [seeds=3] [fits=1] [labelled=FILE] [drop] [donor=NAME] [batch=COLUMN]

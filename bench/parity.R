@@ -9,9 +9,9 @@
 # (where only Monte-Carlo error may differ) and after; on the training cells, the steps' loss in the last tenth of the
 # epochs. The sides agree if the means of -log p(x) after training are within two standard errors of their difference,
 # those of the training loss within three; the exit status says so (0 or 1). Two equal sides fail this in about one of
-# ten trials of 5 runs each. Runs differ much on held-out cells (batch norm's running statistics follow slowly, and a few
-# large cells weigh heavily) and little in the training loss, which needs neither: that row sees differences in how the
-# two are trained that are far smaller.
+# ten trials of 5 runs each. Runs differ much on held-out cells (batch norm's running statistics follow slowly, and a
+# few large cells weigh heavily) and little in the training loss, which needs neither: that row sees differences in how
+# the two are trained that are far smaller.
 #
 # Needs rscvi and a Python with torch, numpy and scipy (Debian: python3-torch python3-scipy); see vae_pytorch.py.
 

@@ -11,7 +11,8 @@ n_epochs <- if (length(arguments) >= 2) as.integer(arguments[[2]]) else 100L
 dir.create(folder, showWarnings = FALSE, recursive = TRUE)
 started <- proc.time()[["elapsed"]]
 say <- function(...) cat(sprintf(...), "\n", sep = "")
-palette <- c("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")  # Okabe & Ito: safe for colour-blind eyes
+# Okabe & Ito: safe for colour-blind eyes
+palette <- c("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 
 # Data: 1,556 blood cells of two donors, resting (ctrl) and stimulated with interferon beta (stim) -------------------
 sce <- example_pbmc()
@@ -23,13 +24,15 @@ vae <- VAE(dataset, n_latent = 10, seed = 1)
 trainer <- UnsupervisedTrainer(vae, dataset, train_size = 0.9, n_epochs_kl_warmup = n_epochs %/% 4, frequency = 5)
 held_out <- test_set(trainer)
 quality <- function() {
-    c(reconstruction_error = reconstruction_error(held_out, seed = 1), marginal_ll = marginal_ll(held_out, 100, seed = 1))
+    c(reconstruction_error = reconstruction_error(held_out, seed = 1),
+        marginal_ll = marginal_ll(held_out, 100, seed = 1))
 }
 say("\nTraining on %d cells, testing on %d:", nb_cells(train_set(trainer)), nb_cells(held_out))
 before <- quality()
 seconds <- system.time(trainer <- train(trainer, n_epochs = n_epochs, seed = 1, verbose = TRUE))[["elapsed"]]
 after <- quality()
-say("\n%d epochs took %.1f s (%.0f cells a second).", n_epochs, seconds, n_epochs * nb_cells(train_set(trainer)) / seconds)
+say("\n%d epochs took %.1f s (%.0f cells a second).", n_epochs, seconds,
+    n_epochs * nb_cells(train_set(trainer)) / seconds)
 say("\nHeld-out cells, nats per cell, smaller is better:")
 say("  %-32s %10s %10s", "", "before", "after")
 say("  %-32s %10.1f %10.1f", "reconstruction error", before[[1]], after[[1]])

@@ -1,7 +1,8 @@
 // What configure compiles, links and runs against a LibTorch to see whether it is usable.
 //
-// It multiplies two matrices (BLAS is there), takes a std::string from the library (both sides agree on the C++ ABI) and
-// prints "key=value" lines for configure to read. It includes the smallest headers that do this, to compile in seconds.
+// It multiplies two matrices (BLAS is there), takes a std::string from the library (both sides agree on the C++ ABI)
+// and prints "key=value" lines for configure to read. It includes the smallest headers that do this, to compile in
+// seconds.
 #include <ATen/core/Tensor.h>
 #include <ATen/Version.h>
 #include <ATen/ops/mm.h>

@@ -3,8 +3,8 @@
 #
 #   sh tools/test.sh [--no-check]
 #
-# The last line is "N passed, N failed, N skipped" over all of them; the exit status is 0 when none failed. C++ counts its
-# assertions, R its expectations; a layer, or R CMD check as a whole, counts as one.
+# The last line is "N passed, N failed, N skipped" over all of them; the exit status is 0 when none failed. C++ counts
+# its assertions, R its expectations; a layer, or R CMD check as a whole, counts as one.
 set -u
 
 . "$(dirname "$0")/common.sh"
@@ -125,7 +125,8 @@ test_layers() {
   # File names of the project have no spaces.
   # shellcheck disable=SC2086
   {
-    nowhere "the core includes nothing of R" '#[[:space:]]*include[[:space:]]*[<"](R|Rcpp|RcppEigen|Rinternals|Rmath|R_ext/.*)(\.h)?[>"]' $core
+    nowhere "the core includes nothing of R" \
+      '#[[:space:]]*include[[:space:]]*[<"](R|Rcpp|RcppEigen|Rinternals|Rmath|R_ext/.*)(\.h)?[>"]' $core
     nowhere "the glue includes nothing of LibTorch" "$torch" $glue
     nowhere "the glue sees core/api alone of the core" '#include "core/([^a]|a[^p])' $glue
     nowhere "no using namespace" '^[[:space:]]*using[[:space:]]+namespace' $core $glue

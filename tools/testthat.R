@@ -2,8 +2,8 @@
 #
 #   Rscript tools/testthat.R FOLDER COUNTS
 #
-# Shows each failure, and writes "passed failed skipped" to the file COUNTS: expectations that held, expectations that did
-# not (an error counts as one), and tests that were skipped.
+# Shows each failure, and writes "passed failed skipped" to the file COUNTS: expectations that held, expectations that
+# did not (an error counts as one), and tests that were skipped.
 
 args <- commandArgs(trailingOnly = TRUE)
 stopifnot(length(args) == 2)

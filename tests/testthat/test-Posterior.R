@@ -234,7 +234,8 @@ test_that("long lists of labels break between labels, and cells without one are 
     post <- Posterior(VAE(labelled, n_labels = 0, n_hidden = 4, n_latent = 2, seed = 1), labelled)
     withr::local_options(width = 40)
     lines <- capture.output(print(post))
-    expect_identical(lines[2:5], c("  labels:  long name 1 8, long name 2 8,", "           long name 3 8, long name 4 8,",
+    expect_identical(lines[2:5], c("  labels:  long name 1 8, long name 2 8,",
+        "           long name 3 8, long name 4 8,",
         "           long name 5 7, long name 6 7,", "           ... (8 in all)"))
     withr::local_options(width = 80)
     expect_output(print(update_sampler_indices(post, c(8, 16, 1))), "labels:  long name 1 1, NA 2\n")

@@ -1,7 +1,9 @@
 cells <- data.frame(
     donor = rep(c("d2", "d1", "d3"), 8), percent_mito = seq(0.5, 12, by = 0.5), treated = rep(c(TRUE, FALSE), each = 12)
 )
-toy_dataset <- function(covariates = cells, ...) GeneExpressionDataset(as_dgc(toy), batch = toy_batch, covariates = covariates, ...)
+toy_dataset <- function(covariates = cells, ...) {
+    GeneExpressionDataset(as_dgc(toy), batch = toy_batch, covariates = covariates, ...)
+}
 small_vae <- function(dataset, ..., seed = 1) VAE(dataset, n_hidden = 8, n_latent = 3, ..., seed = seed)
 
 test_that("numbers are continuous, all else is categorical, with levels in an order that no locale changes", {
@@ -104,11 +106,13 @@ test_that("cells of one's own come with covariates, by name and in any order of 
     expect_error(ask(cells[1:4, 1:2]), "\"treated\"", class = "rscvi_model_mismatch")
     expect_error(ask(transform(cells[1:4, ], donor = "d9")), "\"d9\".*does not know.*\"d1\"",
         class = "rscvi_model_mismatch")
-    expect_error(ask(transform(cells[1:4, ], percent_mito = NA_real_)), "finite numbers", class = "rscvi_model_mismatch")
+    expect_error(ask(transform(cells[1:4, ], percent_mito = NA_real_)), "finite numbers",
+        class = "rscvi_model_mismatch")
     plain <- small_vae(toy_dataset(NULL))
     expect_error(loss_terms(plain, x, 3, 0.1, batch_index = toy_batch[1:4], covariates = cells[1:4, ]),
         "this model has no covariates", class = "rscvi_invalid_argument")
-    minibatch <- list(x = x, local_l_mean = 3, local_l_var = 0.1, batch_index = toy_batch[1:4], covariates = cells[1:4, ])
+    minibatch <- list(x = x, local_l_mean = 3, local_l_var = 0.1, batch_index = toy_batch[1:4],
+        covariates = cells[1:4, ])
     expect_length(fit_minibatches(vae, list(minibatch), seed = 1), 1)
 })
 

@@ -11,7 +11,8 @@ expect_de <- function(table, de, prefix) {
     for (name in names(expected)) {
         # Fold changes are differences of two logarithms of about -5, in single precision there: each is off by up to
         # 3e-7, however small it is itself. So they count by the size of a typical one.
-        expect_close(table[[name]], expected[[name]], tolerance = 1e-4, floor = if (startsWith(name, "lfc")) 0.1 else 0.01)
+        expect_close(table[[name]], expected[[name]], tolerance = 1e-4,
+            floor = if (startsWith(name, "lfc")) 0.1 else 0.01)
     }
     # What 0.6.8 has in double precision.
     for (name in intersect(names(expected), c("proba_m1", "proba_m2", "proba_de", "proba_not_de", "bayes_factor"))) {
@@ -238,7 +239,9 @@ test_that("one side alone may have batches", {
 
 test_that("two scales of 0 are no change, however it is asked", {
     zero <- matrix(c(0, 0, 0, 0, 1, 2), 3)  # a gene that is nowhere, one that is here and there
-    ask <- function(...) bayes_factors_from_scales(zero, zero, mode = "change", ...)[c("proba_de", "proba_up", "proba_down")]
+    ask <- function(...) {
+        bayes_factors_from_scales(zero, zero, mode = "change", ...)[c("proba_de", "proba_up", "proba_down")]
+    }
     for (delta in c(0, 0.5)) {
         expect_equal(unlist(ask(delta = delta)[1, ]), c(proba_de = 0, proba_up = 0, proba_down = 0))
         expect_equal(ask(delta = delta, M_permutation = Inf)[1, ], ask(delta = delta)[1, ])

@@ -64,7 +64,7 @@ test_that("training the new columns makes the new cells more likely", {
     expect_identical(map(post, n_epochs = 3)@model@state$weights, map(post, n_epochs = 3)@model@state$weights)
 })
 
-test_that("known batches use their columns; without a name the cells are one new batch; a model without batches has none", {
+test_that("known batches use their columns; without a name cells are one new batch; a model without batches has none", {
     post <- reference_post()
     known <- map(post, batch = rep("b2", 20))
     expect_identical(state_dict(model(known)), state_dict(model(post)))
@@ -114,7 +114,8 @@ test_that("labels spread from the cells of the reference that are nearest to new
     # As many neighbours as there are, with a warning where they were asked for.
     pair <- update_sampler_indices(post, c(1, 13))
     expect_warning(two <- map(pair), NA)
-    expect_warning(expect_identical(cell_data(map(pair, k = 15)), cell_data(two)), "`k` is 15", class = "rscvi_few_cells")
+    expect_warning(expect_identical(cell_data(map(pair, k = 15)), cell_data(two)), "`k` is 15",
+        class = "rscvi_few_cells")
 })
 
 test_that("new cells that lie apart from the reference have the vote of its nearest cells", {
@@ -138,7 +139,9 @@ test_that("a VAEC, which places cells by their labels, asks its classifier: give
     expect_identical(cell_data(query)$transferred_probability, predicted$probability)
     for (make in list(VAEC, SCANVI, VAE)) {
         post <- reference_post(make)
-        told <- function(labels) cell_data(map(post, labels = labels))[c("transferred_label", "transferred_probability")]
+        told <- function(labels) {
+            cell_data(map(post, labels = labels))[c("transferred_label", "transferred_probability")]
+        }
         expect_identical(told(rep("T", 20)), told(rep(c("B", "T"), 10)))
     }
 })
@@ -194,9 +197,11 @@ test_that("covariates of the query are checked against the model's, and a mapped
 
 test_that("what runSCVI() fitted can be mapped onto, from a SingleCellExperiment", {
     skip_if_not_installed("SingleCellExperiment")
-    as_sce <- function(counts, ...) SingleCellExperiment::SingleCellExperiment(list(counts = counts), colData = data.frame(...))
-    fitted <- runSCVI(as_sce(toy, sample = toy_batch, type = toy_labels), batch = "sample", labels = "type", n_epochs = 1,
-        n_hidden = 8, n_latent = 2, subset_row = 5:40, seed = 1)
+    as_sce <- function(counts, ...) {
+        SingleCellExperiment::SingleCellExperiment(list(counts = counts), colData = data.frame(...))
+    }
+    fitted <- runSCVI(as_sce(toy, sample = toy_batch, type = toy_labels), batch = "sample", labels = "type",
+        n_epochs = 1, n_hidden = 8, n_latent = 2, subset_row = 5:40, seed = 1)
     query <- map(posterior(fitted), as_sce(query_counts, sample = rep("s9", 20)), batch = "sample", n_epochs = 1)
     expect_identical(nb_genes(query@gene_dataset), 36L)
     expect_identical(cell_data(query)$sample, rep("s9", 20))

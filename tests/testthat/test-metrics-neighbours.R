@@ -37,7 +37,8 @@ for (folder in folders) {
             score <- quiet(nn_overlap_score(u$latent, u$protein, k))
             expect_equal(unlist(score, use.names = FALSE), u[[paste0("nn_overlap.k", k)]], tolerance = 1e-10)
         }
-        expect_identical(quiet(nn_overlap_score(u$latent, u$protein)), quiet(nn_overlap_score(u$latent, u$protein, 100)))
+        expect_identical(quiet(nn_overlap_score(u$latent, u$protein)),
+            quiet(nn_overlap_score(u$latent, u$protein, 100)))
     })
 
     test_that(paste(folder, "imputes from neighbours as 0.6.8 does"), {

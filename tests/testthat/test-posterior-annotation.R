@@ -218,7 +218,8 @@ test_that("a classifier without a hidden layer is a multinomial regression on th
     trainer <- SemiSupervisedTrainer(model, partly, n_epochs_kl_warmup = NULL)
     train(trainer, n_epochs = 40, lr = 1e-2, seed = 1)
     w <- weights(model)
-    expect_setequal(grep("^classifier", names(w), value = TRUE), paste0("classifier.classifier.1.", c("weight", "bias")))
+    expect_setequal(grep("^classifier", names(w), value = TRUE),
+        paste0("classifier.classifier.1.", c("weight", "bias")))
     post <- Posterior(model, partly)
     logits <- latent_matrix(post) %*% t(w[["classifier.classifier.1.weight"]]) +
         rep(w[["classifier.classifier.1.bias"]], each = 90)
@@ -229,7 +230,8 @@ test_that("a classifier without a hidden layer is a multinomial regression on th
 
 test_that("models with labels are saved and come back", {
     for (model in list(small(SCANVI, partly, labels_groups = c(1, 2, 2), use_labels_groups = TRUE),
-        small(VAEC, partly, y_prior = c(0.2, 0.3, 0.5)), LDVAE(partly, n_labels = 0, n_hidden = 6, n_latent = 3, bias = TRUE))) {
+        small(VAEC, partly, y_prior = c(0.2, 0.3, 0.5)),
+        LDVAE(partly, n_labels = 0, n_hidden = 6, n_latent = 3, bias = TRUE))) {
         dir <- file.path(withr::local_tempdir(), "saved")
         post <- Posterior(model, partly, indices = 20:50)
         save_posterior(post, dir)

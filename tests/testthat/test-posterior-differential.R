@@ -49,7 +49,8 @@ test_that("the number of samples follows n_samples, or the number of selected ce
     mask <- seq_len(150) <= 10
     # 0.6.8 multiplies by the length of the mask.
     expect_equal(rows(mask, n_samples_per_cell = 4), 40)
-    expect_warning(expect_equal(rows(1:10, n_samples = 50, n_samples_per_cell = 4), 50), class = "rscvi_ignored_argument")
+    expect_warning(expect_equal(rows(1:10, n_samples = 50, n_samples_per_cell = 4), 50),
+        class = "rscvi_ignored_argument")
     expect_warning(expect_equal(rows(1:10, n_samples = 1), 4), class = "rscvi_few_samples")
 })
 

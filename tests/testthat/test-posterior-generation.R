@@ -173,8 +173,8 @@ for (loss in c("zinb", "nb", "poisson")) {
                 p <- ask(other@model, zero_noise(1L), batch)
                 entry <- function(v) by_cell(v)[1:24, ]
                 expected <- theory(loss, entry(p$px_rate), entry(p$px_r), entry(p$px_dropout))
-                # 288 entries each: five standard errors of a mean, eight of a variance, whose tails are heavier; errors of
-                # variances have standard deviation 1 all the same.
+                # 288 entries each: five standard errors of a mean, eight of a variance, whose tails are heavier; errors
+                # of variances have standard deviation 1 all the same.
                 error <- abs(apply(x, 1:2, mean) - expected$mean) / sqrt(expected$variance / n_samples)
                 expect_lt(max(error), 5)
                 zeros <- apply(x == 0, 1:2, mean)

@@ -49,7 +49,9 @@ for (folder in folders) {
             # transform_batch = 1 of the reference is the second batch
             out <- ask(reference_model(ref), transform_batch = 2, cells = cells,
                 noise = lapply(noise, function(e) e[cells, , drop = FALSE]))
-            for (name in c("px_scale", "px_rate", "px_r")) expect_close(out[[name]], expected[[paste0("inf_tb1.", name)]])
+            for (name in c("px_scale", "px_rate", "px_r")) {
+                expect_close(out[[name]], expected[[paste0("inf_tb1.", name)]])
+            }
         })
     }
 
@@ -94,7 +96,8 @@ for (folder in folders) {
         expect_identical(colnames(chosen), genes)
         expect_close(as.matrix(chosen), expected$posterior.sample_scale_gene_list_1e4)
         if (has(expected, "posterior.marginal_ll_K5_first")) {
-            expect_close(marginal_ll(some, n_mc_samples = 5, noise = list(z = ref$noise$mll_z, library = ref$noise$mll_l)),
+            expect_close(
+                marginal_ll(some, n_mc_samples = 5, noise = list(z = ref$noise$mll_z, library = ref$noise$mll_l)),
                 expected$posterior.marginal_ll_K5_first)
         }
         latent <- grep("^latent_", names(get_latent(post)), value = TRUE)

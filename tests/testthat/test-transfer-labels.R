@@ -109,7 +109,8 @@ test_that("a model that places cells by their labels is not asked for neighbours
     vaec <- post_of(some_known, VAEC)
     expect_error(transfer_labels(vaec), "VAEC.*compute_predictions", class = "rscvi_labels_in_latent")
     ldvae <- post_of(some_known, LDVAE)
-    expected <- with_estimated_shares(spread_labels(latent_matrix(ldvae), factor(some_known), 4, 0.8), factor(some_known))
+    expected <- with_estimated_shares(spread_labels(latent_matrix(ldvae), factor(some_known), 4, 0.8),
+        factor(some_known))
     expect_equal(transfer_labels(ldvae, k = 4)$probability, pmax(expected[, 1], expected[, 2]), ignore_attr = TRUE)
 })
 

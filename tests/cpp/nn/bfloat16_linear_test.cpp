@@ -14,8 +14,8 @@ constexpr double rounding = 1.0 / 256;
 
 at::Tensor rounded(const at::Tensor& x) { return x.to(at::kBFloat16).to(at::kFloat); }
 
-// Whether `result` is a b' of rounded a (m, k) and b (n, k), itself rounded. Sums in bfloat16, as LibTorch makes them of
-// small matrices and where the processor knows none, may lose that much at every step.
+// Whether `result` is a b' of rounded a (m, k) and b (n, k), itself rounded. Sums in bfloat16, as LibTorch makes them
+// of small matrices and where the processor knows none, may lose that much at every step.
 bool is_product_of(const at::Tensor& result, const at::Tensor& a, const at::Tensor& b, std::int64_t lossy_steps) {
   const at::Tensor exact = at::mm(rounded(a), rounded(b).t()), terms = at::mm(rounded(a).abs(), rounded(b).t().abs());
   const at::Tensor room = exact.abs() * rounding + terms * (1e-5 + rounding * static_cast<double>(lossy_steps));
