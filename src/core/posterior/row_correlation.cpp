@@ -73,8 +73,8 @@ void standardise(float* row, std::int64_t n) {
   for (std::int64_t k = 0; k < n; ++k) row[k] = static_cast<float>((row[k] - mean) / length);
 }
 
-// Inner products of some rows with some others, (I, J) double. In single precision over a thousand columns, which is what
-// matrix products are fast at, and as many as a BLAS that adds one by one can take; sums of those in double.
+// Inner products of some rows with some others, (I, J) double. In single precision over a thousand columns, which is
+// what matrix products are fast at, and as many as a BLAS that adds one by one can take; sums of those in double.
 at::Tensor inner_products(const at::Tensor& some, const at::Tensor& others) {
   constexpr std::int64_t columns_at_once = 1024;
   at::Tensor total = at::zeros({some.size(0), others.size(0)}, at::kDouble);

@@ -152,8 +152,8 @@ class Run {
     if (std::isfinite(value)) take_step(loss);
   }
 
-  // What differs between steps lies in the minibatch, the weight's place and the optimiser's learning rate; steps before
-  // and after dispersions begin to learn are of two kinds.
+  // What differs between steps lies in the minibatch, the weight's place and the optimiser's learning rate; steps
+  // before and after dispersions begin to learn are of two kinds.
   at::Tensor repeated_step(const std::int64_t* cells, std::int64_t size, double kl_weight, bool own_rates_rest) {
     const Minibatch minibatch = loss_in_parts_->gather(cells, size);
     kl_weight_.fill_(kl_weight);

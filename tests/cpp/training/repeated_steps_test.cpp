@@ -239,7 +239,8 @@ std::unique_ptr<at::ObserverContext> tell_plan(const at::RecordFunction& functio
 
 // What training asks for in each step on a full minibatch, from the second on: the optimiser sets itself up in the
 // first. Steps after the first three are repeated.
-std::vector<std::vector<std::string>> operators_of_steps(const Toy& toy, const Vae& model, const TrainOptions& options) {
+std::vector<std::vector<std::string>> operators_of_steps(const Toy& toy, const Vae& model,
+                                                         const TrainOptions& options) {
   WatchedPlan plan(make_plan(model, toy.dataset, options, RandomStream(1)));
   watched = &plan;
   const auto handle = at::addThreadLocalCallback(
