@@ -41,9 +41,9 @@ blas_advice <- function(gflops, kernels) {
             "takes this processor for an old one. Start R with the environment variable OPENBLAS_CORETYPE=%s; see",
             "?rscvi."), gflops, kernels)
     } else if (gflops < slow_blas_gflops) {
-        sprintf(paste("rscvi: matrix products run at %.1f Gflop/s here, which is slow. Either the machine is busy,",
-            "or LibTorch uses the reference BLAS: install OpenBLAS (Debian, Ubuntu: apt-get install",
-            "libopenblas0-openmp)."), gflops)
+        sprintf(paste("rscvi: matrix products run at %.1f Gflop/s here, which is slow. Either the machine is busy:",
+            "num_threads(1) helps, or GOMP_SPINCOUNT=1000 in the environment that R starts in; or LibTorch uses the",
+            "reference BLAS: install OpenBLAS (Debian, Ubuntu: apt-get install libopenblas0-openmp)."), gflops)
     }
 }
 

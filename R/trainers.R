@@ -27,9 +27,9 @@
 #'
 #' # Steps as CUDA graphs
 #' On a GPU the computer takes longer to ask for the hundreds of operators of a step than the GPU takes for them. With
-#' `step_graph = TRUE` a step on a full minibatch is recorded once, and asked for as a whole from then on; all else, a
-#' smaller last minibatch of an epoch among it, is as ever. It takes an rscvi that found CUDA's headers when it was
-#' installed, and a LibTorch 2.4 or newer. Nobody has run it on a GPU yet.
+#' `step_graph = TRUE` a step on a full minibatch is recorded once, and asked for as a whole from then on. A smaller
+#' last minibatch of an epoch, and all that is not training, goes on as without it. It takes an rscvi that found CUDA's
+#' headers when it was built, and a LibTorch 2.4 or newer. Nobody has run it on a GPU yet.
 #'
 #' @param model a model, see [VAE()].
 #' @param gene_dataset a [GeneExpressionDataset()].
@@ -66,8 +66,8 @@
 #'   speed on processors that know it (AVX512-BF16: AMD's since 2022, Intel's for servers since 2023; elsewhere, and on
 #'   a GPU, training is in single precision, with a warning of class `rscvi_no_bfloat16`). See "Precision" of
 #'   [UnsupervisedTrainer()].
-#' @param step_graph `TRUE`: on a GPU, repeat steps as CUDA graphs, see "Steps as CUDA graphs"; elsewhere they are
-#'   called as ever, with a warning of class `rscvi_no_step_graph`.
+#' @param step_graph `TRUE`: on a GPU, repeat steps as CUDA graphs, see "Steps as CUDA graphs"; elsewhere training goes
+#'   on without, with a warning of class `rscvi_no_step_graph`.
 #' @param show_progbar `FALSE` silences the progress bar; `NULL` shows one in interactive sessions.
 #'
 #' @return An [UnsupervisedTrainer-class] object.

@@ -29,7 +29,7 @@ use_compiler_cache() {
   CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
   mkdir -p "$CCACHE_DIR" || return 0
   {
-    printf -- '-include %s\n' "${R_MAKEVARS_USER:-$HOME/.R/Makevars}"
+    printf -- '-include %s\n' "${R_MAKEVARS_USER:-${HOME:-}/.R/Makevars}"
     for compiler in CXX CXX17 CXX20; do
       printf '%s := $(if $(findstring ccache,$(%s)),,ccache) $(%s)\n' "$compiler" "$compiler" "$compiler"
     done

@@ -19,6 +19,7 @@ void set_threads(const Threads& threads);
 //
 // A BLAS that runs threads of its own beside OpenMP's (OpenBLAS built with pthreads) gets one: the two kinds would wait
 // for each other, busily, on the same processors, and a product inside of a parallel loop would start all of them.
+// There are none in the core: OpenBLAS 0.3.34 on OpenMP's threads would wait for ever (its issue 5947).
 void compute_with_threads(int n);
 
 }  // namespace rscvi

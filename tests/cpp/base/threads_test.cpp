@@ -15,6 +15,7 @@
 #include <string>
 #include <thread>
 
+#include "core/base/blas_library.h"
 #include "core/base/matrix_product.h"
 #include "test.h"
 
@@ -71,7 +72,17 @@ TEST_CASE("threads: matrix products agree to rounding, and are the same bits eac
   CHECK(at::equal(one, at::mm(a, b)));
 }
 
+// OpenBLAS 0.3.34 on OpenMP's threads, once it was told how many: its issue 5947. The core makes no such product.
+bool waits_for_ever_in_loops() {
+  const auto config = blas_function<const char* (*)()>("openblas_get_config");
+  return config != nullptr && std::string(config()).find("OpenBLAS 0.3.34") != std::string::npos;
+}
+
 TEST_CASE("threads: products inside of a parallel loop start no threads, and have the bits of one thread") {
+  if (waits_for_ever_in_loops()) {
+    MESSAGE("not run: this OpenBLAS would wait for ever");
+    return;
+  }
   const Restored restored;
   const at::Tensor a = at::sin(at::arange(256 * 300, at::kFloat)).reshape({256, 300});
   compute_with_threads(1);
