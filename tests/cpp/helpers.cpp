@@ -166,6 +166,20 @@ Toy toy_data(std::int64_t n_cells, std::int64_t n_batch) {
   return toy;
 }
 
+Toy toy_data_with_covariates() {
+  Toy toy = toy_data();
+  const auto n_cells = toy.x.size(0);
+  std::vector<std::int64_t> code(n_cells);
+  std::vector<double> value(n_cells);
+  for (std::int64_t cell = 0; cell < n_cells; ++cell) {
+    code[cell] = cell % 4;
+    value[cell] = std::sin(cell);
+  }
+  toy.dataset->categorical = {code};
+  toy.dataset->continuous = {value};
+  return toy;
+}
+
 Cells cells_from(std::int64_t first, std::int64_t end) {
   Cells cells(end - first);
   std::iota(cells.begin(), cells.end(), first);
@@ -246,6 +260,14 @@ TrainOptions quick_training(std::int64_t n_epochs) {
   options.optimiser.lr = 0.01;
   options.batch_size = 20;
   options.kl_warmup.epochs = std::nullopt;
+  return options;
+}
+
+TrainOptions as_on_gpu(TrainOptions options, bool step_graph) {
+  options.deferred_checks = true;
+  options.optimiser.by_operators = true;
+  options.largest_on_device = std::int64_t{1} << 20;
+  options.step_graph = step_graph;
   return options;
 }
 

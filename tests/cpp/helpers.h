@@ -55,6 +55,7 @@ struct Toy {
 constexpr std::int64_t toy_genes = 12;
 constexpr std::int64_t toy_labels = 3;
 Toy toy_data(std::int64_t n_cells = 60, std::int64_t n_batch = 2);
+Toy toy_data_with_covariates();  // one of 4 categories and a continuous one
 
 Cells cells_from(std::int64_t first, std::int64_t end);  // first .. end - 1
 Minibatch minibatch_of(const Dataset& dataset, const Cells& cells);
@@ -90,6 +91,9 @@ struct Trained {
   State state() const { return copy_state(*model); }
 };
 TrainOptions quick_training(std::int64_t n_epochs);  // minibatches of 20 cells, learning rate 0.01, no warm-up
+// The same training on the CPU as it is done on a GPU: counts kept as tensors, losses looked at when an epoch is over,
+// Adam by operators.
+TrainOptions as_on_gpu(TrainOptions options, bool step_graph = false);
 Trained train_toy(const Toy& toy, const TrainOptions& options, std::uint64_t seed = 1, const Cells& cells = {},
                   QuietMonitor* monitor = nullptr);
 

@@ -16,24 +16,6 @@ namespace {
 enum class Kind { unsupervised, joint, alternate, own_classifier, classifier };
 const Kind every_kind[] = {Kind::unsupervised, Kind::joint, Kind::alternate, Kind::own_classifier, Kind::classifier};
 
-TrainOptions as_on_gpu(TrainOptions options) {
-  options.deferred_checks = true;
-  options.optimiser.by_operators = true;
-  options.largest_on_device = std::int64_t{1} << 20;
-  return options;
-}
-
-// With a continuous and a categorical covariate.
-Toy data_with_covariates() {
-  Toy toy = toy_data();
-  std::vector<std::int64_t> code(60);
-  std::vector<double> value(60);
-  for (std::int64_t cell = 0; cell < 60; ++cell) code[cell] = cell % 4, value[cell] = std::sin(cell);
-  toy.dataset->categorical = {code};
-  toy.dataset->continuous = {value};
-  return toy;
-}
-
 VaeOptions model_options(Kind kind) {
   VaeOptions options = kind == Kind::unsupervised ? toy_options() : toy_options_of(ModelType::scanvi);
   options.n_categories = {4};
@@ -92,7 +74,7 @@ void check_near(double a, double b) {
 }  // namespace
 
 TEST_CASE("device path: losses, metrics and weights within 1e-4 of the CPU's way") {
-  const Toy toy = data_with_covariates();
+  const Toy toy = toy_data_with_covariates();
   for (const Kind kind : every_kind) {
     CAPTURE(static_cast<int>(kind));
     TrainOptions options = training_options(kind);
@@ -115,13 +97,12 @@ TEST_CASE("device path: losses, metrics and weights within 1e-4 of the CPU's way
 }
 
 TEST_CASE("device path: the host reads no value within an epoch, whatever is trained, steps repeated or called") {
-  const Toy toy = data_with_covariates();
+  const Toy toy = toy_data_with_covariates();
   for (const Kind kind : every_kind) {
     CAPTURE(static_cast<int>(kind));
     const auto reads = [&](std::int64_t batch_size, bool step_graph) {
-      TrainOptions options = as_on_gpu(training_options(kind));
+      TrainOptions options = as_on_gpu(training_options(kind), step_graph);
       options.batch_size = batch_size;
-      options.step_graph = step_graph;
       return host_reads([&] { train_on(toy, kind, options); });
     };
     for (const bool step_graph : {false, true}) {
@@ -131,7 +112,7 @@ TEST_CASE("device path: the host reads no value within an epoch, whatever is tra
 }
 
 TEST_CASE("device path: corrupted counts are kept too, and must be there") {
-  Toy toy = data_with_covariates();
+  Toy toy = toy_data_with_covariates();
   TrainOptions options = as_on_gpu(training_options(Kind::unsupervised));
   options.corrupted = true;
   CHECK_THROWS_AS(train_on(toy, Kind::unsupervised, options), InvalidArgument);

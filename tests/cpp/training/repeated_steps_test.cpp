@@ -2,6 +2,7 @@
 
 #include <ATen/record_function.h>
 
+#include <algorithm>
 #include <cmath>
 #include <sstream>
 
@@ -14,14 +15,6 @@ using namespace rscvi;
 using namespace rscvi::test;
 
 namespace {
-
-TrainOptions as_on_gpu(TrainOptions options, bool step_graph) {
-  options.deferred_checks = true;
-  options.optimiser.by_operators = true;
-  options.largest_on_device = std::int64_t{1} << 20;
-  options.step_graph = step_graph;
-  return options;
-}
 
 // Two full minibatches of 20 an epoch, and one of 7.
 Trained train_with(const Toy& toy, const TrainOptions& options) {
@@ -237,10 +230,8 @@ std::unique_ptr<at::ObserverContext> tell_plan(const at::RecordFunction& functio
   return nullptr;
 }
 
-// What training asks for in each step on a full minibatch, from the second on: the optimiser sets itself up in the
-// first. Steps after the first three are repeated.
-std::vector<std::vector<std::string>> operators_of_steps(const Toy& toy, const Vae& model,
-                                                         const TrainOptions& options) {
+// Trains on two full minibatches of 20 cells and one of 7 for four epochs; gives the steps.
+std::vector<WatchedPlan::SeenStep> watched_training(const Toy& toy, const Vae& model, const TrainOptions& options) {
   WatchedPlan plan(make_plan(model, toy.dataset, options, RandomStream(1)));
   watched = &plan;
   const auto handle = at::addThreadLocalCallback(
@@ -249,11 +240,19 @@ std::vector<std::vector<std::string>> operators_of_steps(const Toy& toy, const V
   train(plan, cells_from(0, 47), options, RandomStream(1), monitor);
   at::removeCallback(handle);
   REQUIRE(plan.steps.size() == 12);
-  const std::size_t n_operators = plan.steps[1].operators.size();  // a repeated step's loss is copied afterwards
+  return plan.steps;
+}
+
+// What training asks for in each step on a full minibatch, from the second on: the optimiser sets itself up in the
+// first. Steps after the first three are repeated.
+std::vector<std::vector<std::string>> operators_of_steps(const Toy& toy, const Vae& model,
+                                                         const TrainOptions& options) {
+  auto steps = watched_training(toy, model, options);
+  const std::size_t n_operators = steps[1].operators.size();  // a repeated step's loss is copied afterwards
   CHECK(n_operators > 50);
   std::vector<std::vector<std::string>> out;
   int n_full = 0;
-  for (auto& step : plan.steps) {
+  for (auto& step : steps) {
     if (step.n_cells != 20) continue;
     CHECK(step.is_repeated == (++n_full > 3));
     step.operators.resize(std::min(step.operators.size(), n_operators));
@@ -281,12 +280,7 @@ void check_steady(const Toy& toy, const VaeOptions& model, const TrainOptions& o
 }  // namespace
 
 TEST_CASE("repeated steps: steps of one size ask for the same operators on the same shapes with the same numbers") {
-  Toy toy = toy_data();
-  std::vector<std::int64_t> code(60);
-  std::vector<double> value(60);
-  for (std::int64_t cell = 0; cell < 60; ++cell) code[cell] = cell % 4, value[cell] = std::sin(cell);
-  toy.dataset->categorical = {code};
-  toy.dataset->continuous = {value};
+  const Toy toy = toy_data_with_covariates();
   TrainOptions options = as_on_gpu(quick_training(4), /*step_graph=*/true);
   options.kl_warmup.iterations = 100;  // a weight and a rate that change reach the steps by their places
   options.kl_warmup.epochs = std::nullopt;
@@ -321,16 +315,8 @@ TEST_CASE("repeated steps: what would not come to the same is told apart by the 
   TrainOptions options = as_on_gpu(quick_training(4), /*step_graph=*/true);
   options.fixed_dispersion_iterations = 5;
   options.dispersion.emplace();
-  const Toy toy = toy_data();
-  WatchedPlan plan(make_plan(toy_model(toy_options()), toy.dataset, options, RandomStream(1)));
-  watched = &plan;
-  const auto handle = at::addThreadLocalCallback(
-      at::RecordFunctionCallback(tell_plan).needsInputs(true).scopes({at::RecordScope::FUNCTION}));
-  QuietMonitor monitor;
-  train(plan, cells_from(0, 47), options, RandomStream(1), monitor);
-  at::removeCallback(handle);
+  const auto steps = watched_training(toy_data(), toy_model(toy_options()), options);
   // Steps are numbered from 1; 3, 6, 9, 12 have 7 cells. Dispersions learn from the sixth on.
-  const auto& steps = plan.steps;
   check_same_operators(steps[1].operators, steps[3].operators);
   CHECK(steps[7].operators.size() > steps[3].operators.size());
   CHECK_FALSE(steps[6].is_repeated);  // the first full one of its kind
