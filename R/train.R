@@ -76,7 +76,7 @@ repeats_steps <- function(step_graph, use_cuda, known = core(has_cuda_graphs_cpp
     if (!step_graph) return(FALSE)
     if (known && !isFALSE(use_cuda)) return(TRUE)
     warn_rscvi(c("{.code step_graph = TRUE} takes a GPU, and an rscvi built with CUDA's headers and a LibTorch 2.4 or
-        newer for GPUs: steps are called one by one here.",
+        newer for GPUs ({.code ?UnsupervisedTrainer}): steps are called one by one here.",
         i = "Leave {.arg step_graph} out to train without this warning."), class = "no_step_graph")
     FALSE
 }

@@ -26,10 +26,12 @@
 #' single precision.
 #'
 #' # Steps as CUDA graphs
-#' On a GPU the computer takes longer to ask for the hundreds of operators of a step than the GPU takes for them. With
+#' To ask a GPU for the many operators of a step one by one can take longer than they take there. With
 #' `step_graph = TRUE` a step on a full minibatch is recorded once, and asked for as a whole from then on. A smaller
-#' last minibatch of an epoch, and all that is not training, goes on as without it. It takes an rscvi that found CUDA's
-#' headers when it was built, and a LibTorch 2.4 or newer. Nobody has run it on a GPU yet.
+#' last minibatch of an epoch, and all that is not training, goes on as without it. It takes a LibTorch 2.4 or newer for
+#' GPUs, and CUDA's headers when rscvi is built (`CUDA_HOME` says where they are; the output of `configure` says whether
+#' they were found). A step that cannot be recorded is an error of class `rscvi_device_error`, after which R has to be
+#' started anew. Nobody has run it on a GPU yet: what it gains is not known.
 #'
 #' @param model a model, see [VAE()].
 #' @param gene_dataset a [GeneExpressionDataset()].

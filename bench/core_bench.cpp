@@ -159,6 +159,9 @@ int main(int argc, char** argv) {
 
   TrainOptions training;
   training.precision = parse_precision(settings.precision);
+  if (settings.step_graph != "yes" && settings.step_graph != "no") {
+    throw std::invalid_argument("--step-graph must be yes or no, not " + settings.step_graph);
+  }
   training.step_graph = settings.step_graph == "yes";
   training.n_epochs = settings.epochs;
   SampleScaleOptions scale;

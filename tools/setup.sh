@@ -8,6 +8,7 @@
 #
 # Environment:
 #   LIBTORCH_HOME     a LibTorch to use in place of the one that configure would find
+#   CUDA_HOME         where CUDA's headers are, for steps as CUDA graphs, if not in /usr/local/cuda or the system
 #   RSCVI_KEEP_BLAS   set: leave the system's choice of BLAS as it is
 set -u
 
@@ -272,7 +273,7 @@ fingerprint() {
       LC_ALL=C sort | xargs cksum
     R --version | head -n 1
     if is_debian; then dpkg-query -W "$TORCH_DEB" r-cran-rcpp r-cran-rcppeigen 2>/dev/null; fi
-    printf '%s\n' "${LIBTORCH_HOME:-}" "${TORCH_HOME:-}" "${RETICULATE_PYTHON:-}"
+    printf '%s\n' "${LIBTORCH_HOME:-}" "${TORCH_HOME:-}" "${RETICULATE_PYTHON:-}" "${CUDA_HOME:-}"
   } | cksum
 }
 

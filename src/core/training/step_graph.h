@@ -1,5 +1,5 @@
-// A step of training that is recorded once and repeated. On a GPU the host takes longer to ask for the hundreds of
-// operators of a step than the GPU takes for them: a CUDA graph asks for all of them at once.
+// A step of training that is recorded once and repeated. To ask a GPU for the many operators of a step one by one can
+// take longer than they take there: a CUDA graph asks for all of them at once.
 //
 // What is recorded is what the step asks of the device: which operators, with the host's numbers and the places in
 // memory as they were. So a step must ask for the same operators on the same places every time, take its chance from

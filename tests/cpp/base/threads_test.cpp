@@ -75,7 +75,10 @@ TEST_CASE("threads: matrix products agree to rounding, and are the same bits eac
 // OpenBLAS 0.3.34 on OpenMP's threads, once it was told how many: its issue 5947. The core makes no such product.
 bool waits_for_ever_in_loops() {
   const auto config = blas_function<const char* (*)()>("openblas_get_config");
-  return config != nullptr && std::string(config()).find("OpenBLAS 0.3.34") != std::string::npos;
+  const auto parallel = blas_function<int (*)()>("openblas_get_parallel");
+  constexpr int openmp = 2;
+  return config != nullptr && parallel != nullptr && parallel() == openmp &&
+         std::string(config()).find("OpenBLAS 0.3.34") != std::string::npos;
 }
 
 TEST_CASE("threads: products inside of a parallel loop start no threads, and have the bits of one thread") {
